@@ -107,11 +107,14 @@ T stored(const T& x) {
 
 /// False for infinities and for what is not a number; every value of an exact arithmetic is finite.
 template <class T>
-bool finite(const T&) {
-  return true;
+bool finite(const T& x) {
+  using std::isfinite;
+  if constexpr (requires { isfinite(x); }) {
+    return isfinite(x);
+  } else {
+    return true;
+  }
 }
-inline bool finite(double x) { return std::isfinite(x); }
-inline bool finite(float x) { return std::isfinite(x); }
 
 /// The ratio of a circle's circumference to its diameter, in any real arithmetic.
 template <Real T>
