@@ -3,6 +3,7 @@
 /// Indices are written as in the papers, `query(t, i)`, and are checked in debug builds.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstddef>
@@ -114,6 +115,12 @@ class Array {
     return values_[offset(static_cast<Index>(indices)...)];
   }
 
+  /// Row t of a matrix.
+  std::span<T> row(Index t) { return values().subspan(row_offset(t), static_cast<std::size_t>(shape_[1])); }
+  std::span<const T> row(Index t) const {
+    return values().subspan(row_offset(t), static_cast<std::size_t>(shape_[1]));
+  }
+
   /// All values in row-major order.
   std::span<T> values() { return values_; }
   std::span<const T> values() const { return values_; }
@@ -132,6 +139,11 @@ class Array {
     };
     (step(indices), ...);
     return static_cast<std::size_t>(position);
+  }
+
+  std::size_t row_offset(Index t) const {
+    assert(rank() == 2 && t >= 0 && t < shape_[0]);
+    return static_cast<std::size_t>(t * shape_[1]);
   }
 
   void cache_extents() {

@@ -1,0 +1,87 @@
+#include "proofs/engine/entry.hpp"
+
+#include <algorithm>
+
+namespace etalon {
+
+std::string_view to_string(Kind kind) {
+  switch (kind) {
+    case Kind::same: return "same";
+    case Kind::limit: return "limit";
+    case Kind::converges: return "converges";
+    case Kind::invariant: return "invariant";
+    case Kind::bound: return "bound";
+    case Kind::statistical: return "statistical";
+    case Kind::cost: return "cost";
+    case Kind::depth: return "depth";
+    case Kind::sensitive: return "sensitive";
+    case Kind::gradient: return "gradient";
+    case Kind::fast: return "fast";
+    case Kind::erratum: return "erratum";
+    case Kind::example: return "example";
+  }
+  return "";
+}
+
+const Form& Entry::form(const std::string& form_name) const {
+  std::string known;
+  for (const Form& candidate : forms) {
+    if (candidate.name == form_name) return candidate;
+    known += (known.empty() ? "" : ", ") + candidate.name;
+  }
+  throw std::invalid_argument(name + ": form is " + form_name + ", expected one of: " + known);
+}
+
+Form* Entry::find_form(const std::string& form_name) {
+  const auto found =
+      std::find_if(forms.begin(), forms.end(), [&](const Form& candidate) { return candidate.name == form_name; });
+  return found == forms.end() ? nullptr : &*found;
+}
+
+Settings Entry::with_defaults(Settings settings) const {
+  for (const Parameter& parameter : parameters) {
+    const auto [place, inserted] = settings.try_emplace(parameter.name, parameter.standard);
+    (void)inserted;
+    bool sizes_known = true;
+    for (const Size& size : sizes) sizes_known = sizes_known && settings.contains(size.name);
+    if (!sizes_known) continue;  // a range may depend on the sizes; a form that runs on given arrays has none
+    const Index low = parameter.low(settings), high = parameter.high(settings);
+    place->second = std::clamp(place->second, low, std::max(low, high));
+  }
+  return settings;
+}
+
+std::string& mutated_entry() {
+  static std::string name;
+  return name;
+}
+
+Registry& Registry::instance() {
+  static Registry registry;
+  return registry;
+}
+
+Entry& Registry::open(const std::string& name) {
+  std::unique_ptr<Entry>& place = entries_[name];
+  if (!place) {
+    place = std::make_unique<Entry>();
+    place->name = name;
+  }
+  return *place;
+}
+
+const Entry& Registry::entry(const std::string& name) const {
+  const auto found = entries_.find(name);
+  if (found != entries_.end()) return *found->second;
+  std::string known;
+  for (const auto& [other, entry] : entries_) known += (known.empty() ? "" : ", ") + other;
+  throw std::invalid_argument("entry is " + name + ", expected one of: " + known);
+}
+
+std::vector<const Entry*> Registry::entries() const {
+  std::vector<const Entry*> all;
+  for (const auto& [name, entry] : entries_) all.push_back(entry.get());
+  return all;
+}
+
+}  // namespace etalon

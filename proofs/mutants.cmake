@@ -1,0 +1,49 @@
+# Mutants: texts with one seeded fault each. proofs/<family>/<name>.mutants.json lists them as patches that must
+# match exactly once; each becomes a program that runs the entry's laws on the mutated text and says which caught it.
+
+add_library(etalon_mutant_main OBJECT engine/mutant_main.cpp)
+target_link_libraries(etalon_mutant_main PUBLIC etalon_entries etalon_runner)
+
+# Compiled without optimisation: there are many, and each runs once.
+add_library(etalon_mutant_headers OBJECT engine/mutant_headers.cpp)
+target_compile_options(etalon_mutant_headers PRIVATE -O0)
+target_link_libraries(etalon_mutant_headers PUBLIC etalon_entries)
+target_precompile_headers(etalon_mutant_headers PRIVATE engine/entry.hpp)
+
+set(mutant_programs)
+foreach(entry_file IN LISTS entry_files)
+  cmake_path(REPLACE_EXTENSION entry_file LAST_ONLY .mutants.json OUTPUT_VARIABLE list_file)
+  if(NOT EXISTS ${list_file})
+    message(FATAL_ERROR "${entry_file} has no mutants: expected ${list_file}")
+  endif()
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${list_file})
+  cmake_path(GET entry_file STEM name)
+  file(READ ${list_file} list)
+  string(JSON count LENGTH ${list} mutants)
+  if(count LESS 5)
+    message(FATAL_ERROR "${list_file} has ${count} mutants, expected at least 5")
+  endif()
+  math(EXPR last "${count} - 1")
+  foreach(number RANGE ${last})
+    string(JSON mutant GET ${list} mutants ${number} name)
+    string(JSON text GET ${list} text)
+    set(folder ${CMAKE_BINARY_DIR}/mutants/${name}/${mutant})
+    add_custom_command(
+      OUTPUT ${folder}/${text}
+      COMMAND ${CMAKE_COMMAND} -DLIST=${list_file} -DNUMBER=${number} -DSOURCE=${PROJECT_SOURCE_DIR}
+              -DFOLDER=${folder} -P ${CMAKE_CURRENT_SOURCE_DIR}/mutate.cmake
+      DEPENDS ${list_file} ${PROJECT_SOURCE_DIR}/${text} ${CMAKE_CURRENT_SOURCE_DIR}/mutate.cmake
+      COMMENT "Seeding ${name}: ${mutant}")
+    etalon_entry_source(${entry_file} mutant source)
+    set(program mutant-${name}-${mutant})
+    add_executable(${program} ${source} ${folder}/${text})
+    set_target_properties(${program} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${folder} OUTPUT_NAME mutant)
+    target_include_directories(${program} BEFORE PRIVATE ${folder})
+    target_compile_options(${program} PRIVATE -O0)
+    target_precompile_headers(${program} REUSE_FROM etalon_mutant_headers)
+    target_link_libraries(${program} PRIVATE etalon_mutant_main)
+    list(APPEND mutant_programs ${program})
+    set_property(GLOBAL APPEND PROPERTY ETALON_MUTANTS "${name}/${mutant}")
+  endforeach()
+endforeach()
+add_custom_target(mutants DEPENDS ${mutant_programs})

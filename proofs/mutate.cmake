@@ -1,0 +1,18 @@
+# Writes a text with one seeded fault. The patch must match exactly once, so that it cannot rot unseen.
+#   cmake -DLIST=<name>.mutants.json -DNUMBER=<which> -DSOURCE=<root> -DFOLDER=<output root> -P mutate.cmake
+file(READ ${LIST} list)
+string(JSON text GET "${list}" text)
+string(JSON name GET "${list}" mutants ${NUMBER} name)
+string(JSON find GET "${list}" mutants ${NUMBER} find)
+string(JSON replace GET "${list}" mutants ${NUMBER} replace)
+file(READ ${SOURCE}/${text} content)
+string(FIND "${content}" "${find}" first)
+string(FIND "${content}" "${find}" last REVERSE)
+if(first EQUAL -1)
+  message(FATAL_ERROR "mutant ${name}: ${text} does not contain: ${find}")
+endif()
+if(NOT first EQUAL last)
+  message(FATAL_ERROR "mutant ${name}: ${text} contains more than once: ${find}")
+endif()
+string(REPLACE "${find}" "${replace}" content "${content}")
+file(WRITE ${FOLDER}/${text} "${content}")
