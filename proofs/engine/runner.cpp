@@ -156,7 +156,7 @@ Record run_law(const Entry& entry, const Law& law, const LawVariant& variant, co
     parameters.maxSuccess = shapes;
     Silent silent;
     const auto result = rc::detail::checkTestable(
-        [&] { return deciding.holds(*source.generator()); }, rc::detail::TestMetadata{}, parameters, silent);
+        [&] { return deciding.holds(*source.generator()); }, rc::detail::TestMetadata{}, parameters, silent, {});
     record.holds = result.is<rc::detail::SuccessResult>();
     if (!record.holds && deciding.message().empty()) {
       std::ostringstream text;
