@@ -39,7 +39,8 @@ inline std::string to_string(const Shape& shape) {
 }
 
 /// Number of elements of a shape.
-/// \throws std::invalid_argument for more than four axes, a negative extent or more than `kMaxElements` elements
+/// \throws std::invalid_argument for more than four axes, a negative extent or more than `kMaxElements`
+/// elements
 inline Index element_count(const Shape& shape) {
   if (shape.size() > 4) {
     throw std::invalid_argument("array: shape has " + std::to_string(shape.size()) +
@@ -131,8 +132,8 @@ class Array {
     static_assert(sizeof...(I) <= 4, "an array has at most four axes");
     assert(static_cast<Index>(sizeof...(I)) == rank());
     Index position = 0;
-    std::size_t axis = 0;
-    const auto step = [&](Index i) {
+    [[maybe_unused]] std::size_t axis = 0;
+    [[maybe_unused]] const auto step = [&](Index i) {
       assert(i >= 0 && i < extents_[axis]);
       position = position * extents_[axis] + i;
       ++axis;
@@ -155,10 +156,9 @@ class Array {
   std::vector<T> values_;
 };
 
-/// Throws unless `array` has the expected shape. The message names algorithm, argument and both shapes, and says
-/// where the expectation comes from:
-/// `gated_linear_attention: decay is 7 x 16, expected 8 x 16 (key is 8 x 16)`.
-/// \throws std::invalid_argument
+/// Throws unless `array` has the expected shape. The message names algorithm, argument and both shapes, and
+/// says where the expectation comes from: `gated_linear_attention: decay is 7 x 16, expected 8 x 16 (key is 8
+/// x 16)`. \throws std::invalid_argument
 template <class T>
 void require_shape(std::string_view algorithm, std::string_view argument, const Array<T>& array,
                    const Shape& expected, std::string_view because = "") {

@@ -40,7 +40,8 @@ struct Arrays {
 /// \throws std::invalid_argument when there is none of that name
 inline Index at(const Settings& settings, const std::string& name) {
   const auto found = settings.find(name);
-  if (found == settings.end()) throw std::invalid_argument("setting " + name + " is missing, expected a value");
+  if (found == settings.end())
+    throw std::invalid_argument("setting " + name + " is missing, expected a value");
   return found->second;
 }
 

@@ -7,7 +7,9 @@
 namespace etalon {
 namespace {
 
-Index limit_of(const Size& size, bool large) { return large ? size.large : size.small; }
+Index limit_of(const Size& size, bool large) {
+  return large ? size.large : size.small;
+}
 
 Index between(std::uint64_t seed, std::string_view name, Index low, Index high) {
   return low + static_cast<Index>(hash({seed, name, 0}, 11) % static_cast<std::uint64_t>(high - low + 1));
@@ -102,8 +104,8 @@ std::vector<Case> corner_cases(const Entry& entry, bool large) {
       if (small) one.settings = ones.settings;
       for (const Parameter& parameter : entry.parameters) {
         const Settings settings = entry.with_defaults(one.settings);
-        one.settings[parameter.name] =
-            between(static_cast<std::uint64_t>(i), parameter.name, parameter.low(settings), parameter.high(settings));
+        one.settings[parameter.name] = between(static_cast<std::uint64_t>(i), parameter.name,
+                                               parameter.low(settings), parameter.high(settings));
       }
       add(one);
     }

@@ -8,8 +8,8 @@
 
 namespace etalon {
 
-/// The corners that are always tried: every size 1, one token, chunk - 1 and chunk + 1 tokens, each parameter at its
-/// ends, each pattern of values.
+/// The corners that are always tried: every size 1, one token, chunk - 1 and chunk + 1 tokens, each parameter
+/// at its ends, each pattern of values.
 std::vector<Case> corner_cases(const Entry& entry, bool large);
 
 /// A case in general position; everything in it follows from `seed`.

@@ -14,7 +14,8 @@
 
 namespace etalon {
 
-/// Thrown by the first expectation that does not hold; the message says what differed, where, and by how much.
+/// Thrown by the first expectation that does not hold; the message says what differed, where, and by how
+/// much.
 class LawBroken : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -49,7 +50,8 @@ class Check {
     if (!holds) throw LawBroken(what);
   }
 
-  /// Two numbers are equal: exactly where the arithmetic decides that, else within the sum of their error bounds.
+  /// Two numbers are equal: exactly where the arithmetic decides that, else within the sum of their error
+  /// bounds.
   template <class T>
   void equal(const T& left, const T& right, const std::string& what) {
     ++comparisons_;

@@ -6,19 +6,32 @@ namespace etalon {
 
 std::string_view to_string(Kind kind) {
   switch (kind) {
-    case Kind::same: return "same";
-    case Kind::limit: return "limit";
-    case Kind::converges: return "converges";
-    case Kind::invariant: return "invariant";
-    case Kind::bound: return "bound";
-    case Kind::statistical: return "statistical";
-    case Kind::cost: return "cost";
-    case Kind::depth: return "depth";
-    case Kind::sensitive: return "sensitive";
-    case Kind::gradient: return "gradient";
-    case Kind::fast: return "fast";
-    case Kind::erratum: return "erratum";
-    case Kind::example: return "example";
+    case Kind::same:
+      return "same";
+    case Kind::limit:
+      return "limit";
+    case Kind::converges:
+      return "converges";
+    case Kind::invariant:
+      return "invariant";
+    case Kind::bound:
+      return "bound";
+    case Kind::statistical:
+      return "statistical";
+    case Kind::cost:
+      return "cost";
+    case Kind::depth:
+      return "depth";
+    case Kind::sensitive:
+      return "sensitive";
+    case Kind::gradient:
+      return "gradient";
+    case Kind::fast:
+      return "fast";
+    case Kind::erratum:
+      return "erratum";
+    case Kind::example:
+      return "example";
   }
   return "";
 }
@@ -33,8 +46,8 @@ const Form& Entry::form(const std::string& form_name) const {
 }
 
 Form* Entry::find_form(const std::string& form_name) {
-  const auto found =
-      std::find_if(forms.begin(), forms.end(), [&](const Form& candidate) { return candidate.name == form_name; });
+  const auto found = std::find_if(forms.begin(), forms.end(),
+                                  [&](const Form& candidate) { return candidate.name == form_name; });
   return found == forms.end() ? nullptr : &*found;
 }
 

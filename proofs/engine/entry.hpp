@@ -1,6 +1,7 @@
 /// \file
-/// An entry is what the project knows of one algorithm: its inputs, forms, laws, costs. `proofs/<family>/<name>.cpp`
-/// registers one; tests, reports and the command line follow from the registration.
+/// An entry is what the project knows of one algorithm: its inputs, forms, laws, costs.
+/// `proofs/<family>/<name>.cpp` registers one; tests, reports and the command line follow from the
+/// registration.
 #pragma once
 
 #include <any>
@@ -113,7 +114,7 @@ struct Form {
 /// How a law is decided in one arithmetic.
 struct LawVariant {
   std::string scalar;
-  bool draws = true;  // false: one fixed check, no cases
+  bool draws = true;   // false: one fixed check, no cases
   bool large = false;  // sizes up to their large limit
   int shapes = 1;
   std::function<void(Check&, const Case&)> body;
@@ -132,6 +133,7 @@ struct Law {
 struct Cost {
   explicit Cost(std::string of_form) : form(std::move(of_form)) {}
   std::string form;
+  std::string under;  // in a word, the settings that `fixed` fixes, when a form has several costs
   std::vector<std::string> without;  // inputs left out, so that their literal default is free
   std::optional<Expression> multiplications, additions, divisions, exponentials, functions, comparisons;
   std::optional<Expression> depth, free_depth, state;
@@ -150,8 +152,9 @@ struct Entry {
   std::vector<Law> laws;
   std::vector<Cost> costs;
   std::map<std::string, std::vector<Settings>> scales;  // what `etalon scale` runs: a name and its settings
-  std::function<void(Settings&)> adjust;  // repairs drawn settings that do not fit together
-  std::vector<std::function<void(Entry&)>> deferred;  // laws that look at all forms, made when all are registered
+  std::function<void(Settings&)> adjust;                // repairs drawn settings that do not fit together
+  std::vector<std::function<void(Entry&)>>
+      deferred;  // laws that look at all forms, made when all are registered
 
   /// \throws std::invalid_argument listing the forms that there are
   const Form& form(const std::string& form_name) const;
@@ -176,7 +179,8 @@ class Registry {
   std::map<std::string, std::unique_ptr<Entry>> entries_;
 };
 
-/// The inputs of a case in the arithmetic T. For a backward form the gradients of the outputs are drawn as well.
+/// The inputs of a case in the arithmetic T. For a backward form the gradients of the outputs are drawn as
+/// well.
 template <class T>
 Arrays<T> draw_inputs(const Entry& entry, const Case& one, bool backward = false);
 
@@ -227,7 +231,8 @@ class Trial {
   }
   /// A drawn integer between low and high.
   Index integer(const std::string& name, Index low, Index high) const {
-    return low + static_cast<Index>(hash({case_.seed, name, 0}, 9) % static_cast<std::uint64_t>(high - low + 1));
+    return low +
+           static_cast<Index>(hash({case_.seed, name, 0}, 9) % static_cast<std::uint64_t>(high - low + 1));
   }
 
  private:
@@ -285,14 +290,15 @@ inline constexpr int shapes_for = std::is_same_v<T, PrimeField>                 
                                   : std::is_same_v<T, Rational> || std::is_same_v<T, RationalExp2> ? 60
                                                                                                    : 25;
 
-/// Fills an entry while one group of number types is compiled. Forms of several groups add up; what does not depend
-/// on the number type is kept from the first group only.
+/// Fills an entry while one group of number types is compiled. Forms of several groups add up; what does not
+/// depend on the number type is kept from the first group only.
 template <class Group, bool kFirst>
 class Builder {
  public:
   explicit Builder(Entry& entry) : entry_(entry) {}
 
-  Builder& about(std::string family, std::string title, std::string summary, std::vector<std::string> sources) {
+  Builder& about(std::string family, std::string title, std::string summary,
+                 std::vector<std::string> sources) {
     entry_.family = std::move(family);
     entry_.title = std::move(title);
     entry_.summary = std::move(summary);
@@ -312,10 +318,12 @@ class Builder {
     return *this;
   }
   Builder& input(std::string name, std::vector<Expression> shape, Domain domain, std::string meaning) {
-    if constexpr (kFirst) entry_.inputs.push_back({std::move(name), std::move(shape), domain, std::move(meaning), false, {}});
+    if constexpr (kFirst)
+      entry_.inputs.push_back({std::move(name), std::move(shape), domain, std::move(meaning), false, {}});
     return *this;
   }
-  Builder& complex_input(std::string name, std::vector<Expression> shape, Domain real_part, std::string meaning) {
+  Builder& complex_input(std::string name, std::vector<Expression> shape, Domain real_part,
+                         std::string meaning) {
     if constexpr (kFirst) {
       entry_.inputs.push_back({std::move(name), std::move(shape), real_part, std::move(meaning), true, {}});
     }
@@ -334,8 +342,8 @@ class Builder {
     return *this;
   }
 
-  /// Registers a form: a generic lambda whose constraint selects the arithmetics it can be read in. The first form
-  /// is the definition.
+  /// Registers a form: a generic lambda whose constraint selects the arithmetics it can be read in. The first
+  /// form is the definition.
   template <class F>
   Builder& form(const std::string& name, const std::string& meaning, F&& compute) {
     add_form(name, meaning, false, std::forward<F>(compute), Group{});
@@ -397,7 +405,8 @@ class Builder {
 
  private:
   template <class F, class... Ts>
-  void add_form(const std::string& name, const std::string& meaning, bool backward, F&& compute, TypeList<Ts...>) {
+  void add_form(const std::string& name, const std::string& meaning, bool backward, F&& compute,
+                TypeList<Ts...>) {
     Form* form = entry_.find_form(name);
     if (form == nullptr) {
       entry_.forms.push_back({name, meaning, backward, {}, {}});

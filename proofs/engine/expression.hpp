@@ -1,5 +1,6 @@
 /// \file
-/// Formulas over sizes, such as 3 n d_k d_v: written once in C++, evaluated by the engine, printed in the report.
+/// Formulas over sizes, such as 3 n d_k d_v: written once in C++, evaluated by the engine, printed in the
+/// report.
 #pragma once
 
 #include <functional>
@@ -56,6 +57,8 @@ Expression max(const Expression& a, const Expression& b);
 Expression min(const Expression& a, const Expression& b);
 Expression ceil_log2(const Expression& a);
 
-inline Expression symbol(std::string name) { return Expression::symbol(std::move(name)); }
+inline Expression symbol(std::string name) {
+  return Expression::symbol(std::move(name));
+}
 
 }  // namespace etalon

@@ -1,12 +1,14 @@
 /// \file
-/// What every entry includes: the engine, and the builder for the group of number types that is being compiled.
+/// What every entry includes: the engine, and the builder for the group of number types that is being
+/// compiled.
 #pragma once
 
 #include "proofs/engine/entry.hpp"
 #include "proofs/engine/instances.hpp"
 #include "proofs/engine/laws.hpp"
 
-// The one macro of the engine: the group that is being compiled. An entry opened in an editor stands in the first.
+// The one macro of the engine: the group that is being compiled. An entry opened in an editor stands in the
+// first.
 #ifndef ETALON_GROUP
 #define ETALON_GROUP laws
 #endif

@@ -15,12 +15,12 @@ template class Trial<Rational>;
 template class Trial<RationalExp2>;
 template class Trial<Bounded<Real50>>;
 template void Check::equal<PrimeField>(const Arrays<PrimeField>&, const Arrays<PrimeField>&,
-                                              const std::string&);
+                                       const std::string&);
 template void Check::equal<Degree>(const Arrays<Degree>&, const Arrays<Degree>&, const std::string&);
 template void Check::equal<Rational>(const Arrays<Rational>&, const Arrays<Rational>&, const std::string&);
 template void Check::equal<RationalExp2>(const Arrays<RationalExp2>&, const Arrays<RationalExp2>&,
-                                                const std::string&);
+                                         const std::string&);
 template void Check::equal<Bounded<Real50>>(const Arrays<Bounded<Real50>>&, const Arrays<Bounded<Real50>>&,
-                                                   const std::string&);
+                                            const std::string&);
 
 }  // namespace etalon

@@ -22,10 +22,11 @@ extern template class Trial<Bounded<Real50>>;
 extern template void Check::equal<PrimeField>(const Arrays<PrimeField>&, const Arrays<PrimeField>&,
                                               const std::string&);
 extern template void Check::equal<Degree>(const Arrays<Degree>&, const Arrays<Degree>&, const std::string&);
-extern template void Check::equal<Rational>(const Arrays<Rational>&, const Arrays<Rational>&, const std::string&);
+extern template void Check::equal<Rational>(const Arrays<Rational>&, const Arrays<Rational>&,
+                                            const std::string&);
 extern template void Check::equal<RationalExp2>(const Arrays<RationalExp2>&, const Arrays<RationalExp2>&,
                                                 const std::string&);
-extern template void Check::equal<Bounded<Real50>>(const Arrays<Bounded<Real50>>&, const Arrays<Bounded<Real50>>&,
-                                                   const std::string&);
+extern template void Check::equal<Bounded<Real50>>(const Arrays<Bounded<Real50>>&,
+                                                   const Arrays<Bounded<Real50>>&, const std::string&);
 
 }  // namespace etalon

@@ -39,7 +39,8 @@ bool readable(const Entry& entry, const std::vector<std::string>& forms) {
 
 /// The arithmetics that decide a law about the given forms.
 template <class Body>
-std::vector<LawVariant> deciding_variants(const Entry& entry, const std::vector<std::string>& forms, Body body) {
+std::vector<LawVariant> deciding_variants(const Entry& entry, const std::vector<std::string>& forms,
+                                          Body body) {
   std::vector<LawVariant> variants;
   if (readable<PrimeField>(entry, forms)) variants.push_back(decided_in<PrimeField>(entry, body));
   if (readable<Rational>(entry, forms)) variants.push_back(decided_in<Rational>(entry, body));
@@ -67,7 +68,8 @@ bool counts_tokens(const std::vector<Expression>& shape, const std::string& alon
 }
 
 template <class T>
-Arrays<T> tokens(const Entry& entry, const Arrays<T>& in, const std::string& along, Index first, Index count) {
+Arrays<T> tokens(const Entry& entry, const Arrays<T>& in, const std::string& along, Index first,
+                 Index count) {
   Arrays<T> part = in;
   for (const Input& input : entry.inputs) {
     if (!counts_tokens(input.shape, along)) continue;
@@ -84,8 +86,8 @@ Arrays<T> tokens(const Entry& entry, const Arrays<T>& in, const std::string& alo
 
 /// Compares the outputs of a run on some tokens with the same tokens of the whole run.
 template <class T>
-void equal_rows(const Trial<T>& trial, const Arrays<T>& part, const Arrays<T>& whole, const std::string& along,
-                Index first, Index count, const std::string& what) {
+void equal_rows(const Trial<T>& trial, const Arrays<T>& part, const Arrays<T>& whole,
+                const std::string& along, Index first, Index count, const std::string& what) {
   for (const Output& output : trial.entry().outputs) {
     if (!counts_tokens(output.shape, along)) continue;
     if (whole.real.contains(output.name)) {
@@ -103,7 +105,8 @@ void add(Entry& entry, Kind kind, std::string name, std::string statement, std::
   entry.laws.push_back({kind, std::move(name), std::move(statement), {}, std::move(variants)});
 }
 
-// ---- gradients -------------------------------------------------------------------------------------------------
+// ---- gradients
+// -------------------------------------------------------------------------------------------------
 
 template <class T>
 Arrays<Dual<T>> with_tangents(const Arrays<T>& in, const Case& one, const std::string& only = "") {
@@ -191,7 +194,8 @@ LawVariant gradient_variant(const Entry& entry, const std::string& forward, cons
   return variant;
 }
 
-// ---- influence of every input ----------------------------------------------------------------------------------
+// ---- influence of every input
+// ----------------------------------------------------------------------------------
 
 template <class T>
 bool moves(const Dual<T>& x) {
@@ -258,7 +262,8 @@ void add_influence(Entry& entry) {
   }
 }
 
-// ---- costs -----------------------------------------------------------------------------------------------------
+// ---- costs
+// -----------------------------------------------------------------------------------------------------
 
 template <class T>
 Arrays<T> without(Arrays<T> in, const std::vector<std::string>& names) {
@@ -272,17 +277,18 @@ Settings stated_settings(const Entry& entry, const Cost& cost, const Case& one) 
   return settings;
 }
 
-void expect_count(Check& check, const std::string& what, long long counted, const std::optional<Expression>& formula,
-                  const Settings& settings) {
+void expect_count(Check& check, const std::string& what, long long counted,
+                  const std::optional<Expression>& formula, const Settings& settings) {
   if (!formula) return;
   const Index stated = (*formula)(settings);
-  check.expect(counted == stated, what + ": counted " + std::to_string(counted) + ", stated " + formula->text() +
-                                      " = " + std::to_string(stated));
+  check.expect(counted == stated, what + ": counted " + std::to_string(counted) + ", stated " +
+                                      formula->text() + " = " + std::to_string(stated));
 }
 
 void add_costs(Entry& entry) {
   for (const Cost& cost : entry.costs) {
     const Form& form = entry.form(cost.form);
+    const std::string name = cost.form + (cost.under.empty() ? "" : ", " + cost.under);
     if (form.has<Counted<double>>()) {
       LawVariant variant;
       variant.scalar = scalar_name<Counted<double>>;
@@ -300,7 +306,7 @@ void add_costs(Entry& entry) {
         expect_count(check, "other functions", counts.functions, cost.functions, settings);
         expect_count(check, "comparisons", counts.comparisons, cost.comparisons, settings);
       };
-      std::string statement = "Operations of " + cost.form + ":";
+      std::string statement = "Operations of " + name + ":";
       const auto state = [&](const char* what, const std::optional<Expression>& formula) {
         if (formula) statement += std::string(" ") + what + " " + formula->text() + ";";
       };
@@ -310,7 +316,7 @@ void add_costs(Entry& entry) {
       state("exponentials", cost.exponentials);
       state("other functions", cost.functions);
       state("comparisons", cost.comparisons);
-      add(entry, Kind::cost, "cost: " + cost.form, statement, {variant});
+      add(entry, Kind::cost, "cost: " + name, statement, {variant});
     }
     if ((cost.depth || cost.free_depth) && form.has<Traced>()) {
       LawVariant variant;
@@ -337,15 +343,16 @@ void add_costs(Entry& entry) {
         expect_count(check, "depth as written", depth, cost.depth, settings);
         expect_count(check, "depth with free bracketing", free_depth, cost.free_depth, settings);
       };
-      std::string statement = "Dataflow depth of " + cost.form + ":";
+      std::string statement = "Dataflow depth of " + name + ":";
       if (cost.depth) statement += " as written " + cost.depth->text() + ";";
       if (cost.free_depth) statement += " with sums bracketed freely " + cost.free_depth->text() + ";";
-      add(entry, Kind::depth, "depth: " + cost.form, statement, {variant});
+      add(entry, Kind::depth, "depth: " + name, statement, {variant});
     }
   }
 }
 
-// ---- rounding --------------------------------------------------------------------------------------------------
+// ---- rounding
+// --------------------------------------------------------------------------------------------------
 
 template <class To, class From>
 Array<To> converted(const Array<From>& array) {
@@ -446,7 +453,8 @@ LawVariant oracle_variant(const Entry& entry, const Form& form) {
     };
     for (const auto& [output, array] : narrow.real) {
       for (std::size_t i = 0; i < array.values().size(); ++i) {
-        compare(array.values()[i], wide.real.at(output).values()[i], bounded.real.at(output).values()[i], output);
+        compare(array.values()[i], wide.real.at(output).values()[i], bounded.real.at(output).values()[i],
+                output);
       }
     }
     for (const auto& [output, array] : narrow.complex) {
@@ -476,6 +484,7 @@ void add_rounding(Entry& entry) {
     add_rounding_variant<BFloat16>(entry, form, variants);
     add_rounding_variant<E4M3>(entry, form, variants);
     add_rounding_variant<E5M2>(entry, form, variants);
+    add_rounding_variant<LMul>(entry, form, variants);
     add(entry, Kind::bound, "rounding: " + form.name,
         "The rounding error of " + form.name + " stays within the budget derived for its evaluation",
         std::move(variants));
@@ -492,8 +501,8 @@ AddLaw same(std::string form, std::string other) {
       if (backward) trial.in = draw_inputs<T>(trial.entry(), trial.drawn(), true);
       trial.equal(trial.run(form), trial.run(other));
     };
-    add(entry, Kind::same, "same: " + form + " = " + other, form + " and " + other + " are equal for all shapes",
-        deciding_variants(entry, {form, other}, body));
+    add(entry, Kind::same, "same: " + form + " = " + other,
+        form + " and " + other + " are equal for all shapes", deciding_variants(entry, {form, other}, body));
   };
 }
 
@@ -513,7 +522,12 @@ AddLaw split(std::string form, std::string along, std::map<std::string, std::str
         for (const auto& [output, input] : carry) {
           if (head.real.contains(output)) rest.real[input] = head.real.at(output);
           if (head.complex.contains(output)) rest.complex[input] = head.complex.at(output);
-          if (cut == n) trial.equal(head.real.at(output), whole.real.at(output), "state after all tokens");
+          if (cut < n) continue;
+          const std::string what = "state after all tokens";
+          if (head.real.contains(output)) trial.equal(head.real.at(output), whole.real.at(output), what);
+          if (head.complex.contains(output)) {
+            trial.equal(head.complex.at(output), whole.complex.at(output), what);
+          }
         }
       }
       if (cut == n) return;
@@ -522,7 +536,8 @@ AddLaw split(std::string form, std::string along, std::map<std::string, std::str
       equal_rows(trial, tail, whole, along, cut, n - cut, "second part");
       for (const auto& [output, input] : carry) {
         if (tail.real.contains(output)) trial.equal(tail.real.at(output), whole.real.at(output), output);
-        if (tail.complex.contains(output)) trial.equal(tail.complex.at(output), whole.complex.at(output), output);
+        if (tail.complex.contains(output))
+          trial.equal(tail.complex.at(output), whole.complex.at(output), output);
       }
     };
     add(entry, Kind::same, "split: " + form,

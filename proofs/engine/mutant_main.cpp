@@ -1,39 +1,61 @@
 /// \file
-/// The program that a mutant becomes: runs the laws of the mutated entry until one catches the fault, and prints
-/// which. Exit status 0 when a law caught it, 1 when it survived.
+/// The program that a mutant becomes: runs the laws of the mutated entry until one catches the fault, and
+/// prints which. Exit status 0 when a law caught it, 1 when it survived. With `--outputs "case"` it prints
+/// what its forms give for that case instead.
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
+#include "proofs/engine/detection.hpp"
 #include "proofs/engine/mutant.hpp"
 #include "proofs/engine/runner.hpp"
 
+namespace etalon {
 namespace {
 
 /// A mutant is meant to be caught by the mathematics, not by the one table of numbers that everybody tries.
-bool may_catch(const etalon::Law& law) { return law.kind != etalon::Kind::example; }
+bool may_catch(const Law& law) {
+  return law.kind != Kind::example;
+}
+
+/// What the laws say of the mutant: the first one that catches it, or that none does.
+nlohmann::json verdict() {
+  nlohmann::json result{{"entry", mutated_entry()}, {"caught", false}};
+  RunOptions options;
+  options.effort = 0.25;
+  for (const Chosen& chosen : choose({.entries = {mutated_entry()}, .law = "", .kind = "", .scalar = ""})) {
+    if (!may_catch(*chosen.law)) continue;
+    const Record record = run_law(*chosen.entry, *chosen.law, *chosen.variant, options);
+    if (record.holds) continue;
+    result["caught"] = true;
+    result["law"] = record.law;
+    result["kind"] = record.kind;
+    result["scalar"] = record.scalar;
+    result["message"] = record.message;
+    result["failing_case"] = record.failing_case;
+    break;
+  }
+  return result;
+}
+
+int run(int argc, char** argv) {
+  if (argc == 3 && std::string_view(argv[1]) == "--outputs") {
+    const Entry& entry = Registry::instance().entry(mutated_entry());
+    std::cout << to_json(outputs_in_double(entry, parse_case(argv[2]))).dump() << '\n';
+    return 0;
+  }
+  if (argc != 1) throw std::invalid_argument("unknown arguments, expected none or --outputs \"case\"");
+  const nlohmann::json result = verdict();
+  std::cout << result.dump() << '\n';
+  return result["caught"] ? 0 : 1;
+}
 
 }  // namespace
+}  // namespace etalon
 
-int main() {
-  using namespace etalon;
+int main(int argc, char** argv) {
   try {
-    nlohmann::json result{{"entry", mutated_entry()}, {"caught", false}};
-    RunOptions options;
-    options.effort = 0.25;
-    for (const Chosen& chosen : choose({.entries = {mutated_entry()}, .law = "", .kind = "", .scalar = ""})) {
-      if (!may_catch(*chosen.law)) continue;
-      const Record record = run_law(*chosen.entry, *chosen.law, *chosen.variant, options);
-      if (record.holds) continue;
-      result["caught"] = true;
-      result["law"] = record.law;
-      result["kind"] = record.kind;
-      result["scalar"] = record.scalar;
-      result["message"] = record.message;
-      result["failing_case"] = record.failing_case;
-      break;
-    }
-    std::cout << result.dump() << '\n';
-    return result["caught"] ? 0 : 1;
+    return etalon::run(argc, argv);
   } catch (const std::exception& error) {
     std::cerr << "mutant: " << error.what() << '\n';
     return 2;

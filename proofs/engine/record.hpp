@@ -1,5 +1,6 @@
 /// \file
-/// What came of one law in one arithmetic: the line that tests assert, the command prints and the reports show.
+/// What came of one law in one arithmetic: the line that tests assert, the command prints and the reports
+/// show.
 #pragma once
 
 #include <map>
@@ -15,12 +16,12 @@ struct Record {
   long comparisons = 0;  // numbers that were compared
   long unbounded = 0;    // comparisons whose budget was infinite, which claim nothing
   double seconds = 0;
-  double worst_fraction = 0;              // of an error budget
-  double log2_error_probability = 0;      // that a false identity slipped through; 0 where exact or bounded
+  double worst_fraction = 0;               // of an error budget
+  double log2_error_probability = 0;       // that a false identity slipped through; 0 where exact or bounded
   std::map<std::string, double> measured;  // further numbers, such as the worst error in ulp
-  std::string message;                    // of a failure: what differed
-  std::string failing_case;               // the smallest failing case
-  std::string reproduce;                  // the command that shows it again
+  std::string message;                     // of a failure: what differed
+  std::string failing_case;                // the smallest failing case
+  std::string reproduce;                   // the command that shows it again
 };
 
 nlohmann::json to_json(const Record& record);

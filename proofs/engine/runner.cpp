@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <sstream>
+#include <unordered_map>
 
 #include "proofs/engine/cases.hpp"
 #include "proofs/engine/laws.hpp"
@@ -15,12 +16,14 @@
 
 namespace etalon {
 
-std::ostream& operator<<(std::ostream& out, const Case& one) { return out << to_string(one); }  // for rapidcheck
+std::ostream& operator<<(std::ostream& out, const Case& one) {
+  return out << to_string(one);
+}  // for rapidcheck
 
 namespace {
 
-/// A false identity may slip through `PrimeField` at one point with probability D / p; this many bits over all
-/// shapes of a law together are left of it.
+/// A false identity may slip through `PrimeField` at one point with probability D / p; this many bits over
+/// all shapes of a law together are left of it.
 constexpr double kErrorBits = 100;
 
 /// rapidcheck's generator of cases: the corners in turn, then drawn cases; shrinks towards small ones.
@@ -35,9 +38,10 @@ class CaseSource {
     return rc::Gen<Case>([this](const rc::Random& random, int) {
       rc::Random source = random;
       const std::size_t turn = next_++;
-      const Case one = turn < corners_.size()
-                           ? corners_[turn]
-                           : random_case(entry_, large_, hash({seed_, "case", static_cast<Index>(turn)}, source.next()));
+      const Case one =
+          turn < corners_.size()
+              ? corners_[turn]
+              : random_case(entry_, large_, hash({seed_, "case", static_cast<Index>(turn)}, source.next()));
       return rc::shrinkable::shrinkRecur(
           one, [this](const Case& larger) { return rc::seq::fromContainer(smaller_cases(entry_, larger)); });
     });
@@ -89,8 +93,9 @@ class Deciding {
   double log2_error_probability() const { return std::log2(probability_); }
 
  private:
-  /// The case was one point of the field. Enough further independent points are tried for the union bound over all
-  /// shapes to stay below 2^-kErrorBits; a case with special values decides nothing by itself and gets them too.
+  /// The case was one point of the field. Enough further independent points are tried for the union bound
+  /// over all shapes to stay below 2^-kErrorBits; a case with special values decides nothing by itself and
+  /// gets them too.
   void repeat_at_further_points(const Case& one) {
     Check degrees;
     Case general = one;
@@ -122,7 +127,8 @@ class Deciding {
   Case failing_;
 };
 
-std::string reproduction(const Entry& entry, const Law& law, const LawVariant& variant, const std::string& one) {
+std::string reproduction(const Entry& entry, const Law& law, const LawVariant& variant,
+                         const std::string& one) {
   std::string line =
       "etalon verify " + entry.name + " --law \"" + law.name + "\" --scalar \"" + variant.scalar + "\"";
   if (!one.empty()) line += " --case \"" + one + "\"";
@@ -155,8 +161,9 @@ Record run_law(const Entry& entry, const Law& law, const LawVariant& variant, co
     parameters.seed = options.seed;
     parameters.maxSuccess = shapes;
     Silent silent;
-    const auto result = rc::detail::checkTestable(
-        [&] { return deciding.holds(*source.generator()); }, rc::detail::TestMetadata{}, parameters, silent, {});
+    const auto result = rc::detail::checkTestable([&] { return deciding.holds(*source.generator()); },
+                                                  rc::detail::TestMetadata{}, parameters, silent,
+                                                  std::unordered_map<std::string, rc::detail::Reproduce>{});
     record.holds = result.is<rc::detail::SuccessResult>();
     if (!record.holds && deciding.message().empty()) {
       std::ostringstream text;
@@ -197,13 +204,15 @@ std::vector<Chosen> choose(const Selection& selection) {
       if (!selection.law.empty() && law.name != selection.law) continue;
       if (!selection.kind.empty() && to_string(law.kind) != selection.kind) continue;
       for (const LawVariant& variant : law.variants) {
-        if (selection.scalar.empty() || variant.scalar == selection.scalar) chosen.push_back({entry, &law, &variant});
+        if (selection.scalar.empty() || variant.scalar == selection.scalar)
+          chosen.push_back({entry, &law, &variant});
       }
     }
   }
   if (chosen.empty()) {
-    throw std::invalid_argument("verify: no law matches law \"" + selection.law + "\", kind \"" + selection.kind +
-                                "\", scalar \"" + selection.scalar + "\"; see etalon list --json");
+    throw std::invalid_argument("verify: no law matches law \"" + selection.law + "\", kind \"" +
+                                selection.kind + "\", scalar \"" + selection.scalar +
+                                "\"; see etalon list --json");
   }
   return chosen;
 }

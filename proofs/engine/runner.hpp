@@ -13,12 +13,12 @@ namespace etalon {
 
 struct RunOptions {
   std::uint64_t seed = 1;
-  double effort = 1;     // multiplies the number of drawn shapes
+  double effort = 1;      // multiplies the number of drawn shapes
   std::string only_case;  // when set: this one case, nothing drawn
 };
 
-/// Adds the laws that follow from every entry's registration (rounding, costs, influence of every input, digits of
-/// the oracle). Called once, after all registrations; calling it again changes nothing.
+/// Adds the laws that follow from every entry's registration (rounding, costs, influence of every input,
+/// digits of the oracle). Called once, after all registrations; calling it again changes nothing.
 void complete_entries();
 
 /// Decides one law in one arithmetic.

@@ -25,8 +25,8 @@ namespace etalon {
 template <class... Ts>
 struct TypeList {};
 
-/// An entry is compiled once for each group, so that the work spreads over compiler processes and none of them
-/// grows large. The laws are compiled with the first group only.
+/// An entry is compiled once for each group, so that the work spreads over compiler processes and none of
+/// them grows large. The laws are compiled with the first group only.
 using MachineScalars = TypeList<double, float, Counted<double>, Traced>;
 using ExactScalars =
     TypeList<PrimeField, Degree, Rational, RationalExp2, Dual<PrimeField>, Dual<Degree>, Dual<RationalExp2>>;
@@ -34,8 +34,8 @@ using OracleScalars = TypeList<Real50, Real100, Bounded<Real50>, Dual<Bounded<Re
 using StorageScalars = TypeList<BFloat16, Float16, E4M3, E5M2, Mixed<BFloat16, float>, Mixed<Float16, float>,
                                 Mixed<E4M3, float>, LMul>;
 /// What a mutant is read in: enough to decide the laws that could catch it, and quick to compile.
-using MutantScalars =
-    TypeList<Counted<double>, PrimeField, RationalExp2, Dual<PrimeField>, Dual<RationalExp2>, Bounded<Real50>>;
+using MutantScalars = TypeList<Counted<double>, PrimeField, RationalExp2, Dual<PrimeField>,
+                               Dual<RationalExp2>, Bounded<Real50>>;
 
 template <class T, class List>
 inline constexpr bool contains = false;

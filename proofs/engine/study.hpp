@@ -1,6 +1,6 @@
 /// \file
-/// A study measures something that is worth a page of the report: a table or a plot with its numbers, not a law.
-/// It registers itself from beside the entry that it is about; `etalon study NAME` runs it.
+/// A study measures something that is worth a page of the report: a table or a plot with its numbers, not a
+/// law. It registers itself from beside the entry that it is about; `etalon study NAME` runs it.
 #pragma once
 
 #include <functional>
@@ -16,8 +16,10 @@ using Progress = std::function<void(int done, int total, const std::string& doin
 /// A page is {"title", "summary", "blocks": [...]}, where a block is one of
 /// - {"kind": "text", "text": "..."}
 /// - {"kind": "table", "title", "note", "columns": ["name", ...], "rows": [[...], ...]}
-/// - {"kind": "plot", "title", "note", "type": "line" | "scatter" | "bar" | "heatmap", "x": {"label", "log": bool},
-///    "y": {"label", "log": bool}, "series": [{"name", "x": [...], "y": [...], "text": [...]?, "dash": bool?}]}
+/// - {"kind": "plot", "title", "note", "type": "line" | "scatter" | "bar" | "heatmap", "x": {"label", "log":
+/// bool},
+///    "y": {"label", "log": bool}, "series": [{"name", "x": [...], "y": [...], "text": [...]?, "dash":
+///    bool?}]}
 ///   (for a heatmap one series with "x", "y" and "z": [[...], ...]).
 struct Study {
   std::string name;

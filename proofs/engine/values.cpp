@@ -25,7 +25,9 @@ double normal(const ValueKey& key) {  // Box and Muller
   return std::sqrt(-2 * std::log(uniform(key, 1))) * std::cos(2 * std::numbers::pi * uniform(key, 2));
 }
 
-bool is_gate(Domain domain) { return domain == Domain::gate || domain == Domain::open_gate; }
+bool is_gate(Domain domain) {
+  return domain == Domain::gate || domain == Domain::open_gate;
+}
 
 bool may_vanish(Domain domain) {
   return domain == Domain::any || domain == Domain::gate || domain == Domain::logit;
@@ -35,23 +37,34 @@ bool may_vanish(Domain domain) {
 
 std::string_view to_string(Domain domain) {
   switch (domain) {
-    case Domain::any: return "any number";
-    case Domain::nonzero: return "not 0";
-    case Domain::gate: return "in [0, 1]";
-    case Domain::open_gate: return "in (0, 1]";
-    case Domain::positive: return "above 0";
-    case Domain::logit: return "any number; an integer in RationalExp2";
+    case Domain::any:
+      return "any number";
+    case Domain::nonzero:
+      return "not 0";
+    case Domain::gate:
+      return "in [0, 1]";
+    case Domain::open_gate:
+      return "in (0, 1]";
+    case Domain::positive:
+      return "above 0";
+    case Domain::logit:
+      return "any number; an integer in RationalExp2";
   }
   return "";
 }
 
 std::string_view to_string(Pattern pattern) {
   switch (pattern) {
-    case Pattern::generic: return "generic";
-    case Pattern::ties: return "ties";
-    case Pattern::zeros: return "zeros";
-    case Pattern::ones: return "ones";
-    case Pattern::extremes: return "extremes";
+    case Pattern::generic:
+      return "generic";
+    case Pattern::ties:
+      return "ties";
+    case Pattern::zeros:
+      return "zeros";
+    case Pattern::ones:
+      return "ones";
+    case Pattern::extremes:
+      return "extremes";
   }
   return "";
 }
@@ -94,8 +107,7 @@ Ratio draw_ratio(const ValueKey& key, Domain domain, Pattern pattern) {
     return {integer(key, 5, domain == Domain::gate ? 0 : 1, steps), steps};
   }
   const Index largest = pattern == Pattern::ties ? 1 : domain == Domain::logit ? 2 : 9;
-  const Index denominator =
-      domain == Domain::logit || pattern == Pattern::ties ? 1 : integer(key, 6, 1, 4);
+  const Index denominator = domain == Domain::logit || pattern == Pattern::ties ? 1 : integer(key, 6, 1, 4);
   Index numerator = integer(key, 5, domain == Domain::positive ? 1 : -largest, largest);
   if (domain == Domain::nonzero && numerator == 0) numerator = 1;
   return {numerator, denominator};

@@ -1,6 +1,6 @@
 /// \file
-/// The numbers that a case is made of. A value is a hash of (seed, name, position): nothing is stored, so a case is
-/// its own reproduction line, and a smaller case keeps the values that it shares with the larger one.
+/// The numbers that a case is made of. A value is a hash of (seed, name, position): nothing is stored, so a
+/// case is its own reproduction line, and a smaller case keeps the values that it shares with the larger one.
 #pragma once
 
 #include <cmath>
@@ -57,8 +57,8 @@ struct Ratio {
 };
 Ratio draw_ratio(const ValueKey& key, Domain domain, Pattern pattern);
 
-/// A value in the arithmetic T. In `PrimeField` generic values are uniform over the whole field, whatever the domain:
-/// that is what the Schwartz-Zippel lemma asks for.
+/// A value in the arithmetic T. In `PrimeField` generic values are uniform over the whole field, whatever the
+/// domain: that is what the Schwartz-Zippel lemma asks for.
 template <class T>
 T draw(const ValueKey& key, Domain domain, Pattern pattern) {
   if constexpr (std::is_same_v<T, PrimeField>) {

@@ -1,7 +1,7 @@
 /// \file
-/// Gated linear attention (GLA): linear attention whose memory forgets, channel by channel, at a rate that every
-/// token chooses. One matrix is carried from token to token; each token first fades its rows, then adds one outer
-/// product, then reads one vector out of it.
+/// Gated linear attention (GLA): linear attention whose memory forgets, channel by channel, at a rate that
+/// every token chooses. One matrix is carried from token to token; each token first fades its rows, then adds
+/// one outer product, then reads one vector out of it.
 ///
 /// Source: \cite yang2023gla. The recurrence is the definition; the other forms compute the same numbers.
 /// \f[ S_t = \mathrm{Diag}(\alpha_t)\, S_{t-1} + k_t v_t^\top, \qquad o_t = c\, S_t^\top q_t \f]
@@ -27,7 +27,8 @@
 
 namespace etalon::gated_linear_attention {
 
-/// What enters: query, key, decay n x d_k, value n x d_v, initial_state (the S_0 of the recurrence) d_k x d_v.
+/// What enters: query, key, decay n x d_k, value n x d_v, initial_state (the S_0 of the recurrence) d_k x
+/// d_v.
 template <Ring T>
 struct Input {
   Array<T> query;
@@ -124,9 +125,9 @@ Output<T> pairwise(const Input<T>& in) {
   return out;
 }
 
-/// All pairs at once, as one masked matrix product: ((Q * B)(K / B)^T * M) V with the cumulative decays b_t as the
-/// rows of B and the lower triangle M. Exact if no gate is 0; in floating point 1 / b_t overflows for long
-/// sequences, which is why the chunked form exists. O(n^2 (d_k + d_v)) operations.
+/// All pairs at once, as one masked matrix product: ((Q * B)(K / B)^T * M) V with the cumulative decays b_t
+/// as the rows of B and the lower triangle M. Exact if no gate is 0; in floating point 1 / b_t overflows for
+/// long sequences, which is why the chunked form exists. O(n^2 (d_k + d_v)) operations.
 template <Field T>
 Output<T> parallel(const Input<T>& in) {
   check(in);
@@ -166,10 +167,10 @@ Output<T> parallel(const Input<T>& in) {
   return out;
 }
 
-/// The scores inside one chunk of `length` tokens that starts at `first`: P(r, s) = c sum_i q_r[i] k_s[i] rho_rs[i]
-/// for s <= r, else 0. Blocks of `sub_chunk` tokens on the diagonal go pair by pair; the blocks below it become a
-/// product of two matrices around a pivot, the last token before the query block. No exponent is ever positive:
-/// both factors only decay.
+/// The scores inside one chunk of `length` tokens that starts at `first`: P(r, s) = c sum_i q_r[i] k_s[i]
+/// rho_rs[i] for s <= r, else 0. Blocks of `sub_chunk` tokens on the diagonal go pair by pair; the blocks
+/// below it become a product of two matrices around a pivot, the last token before the query block. No
+/// exponent is ever positive: both factors only decay.
 template <Ring T>
 Array<T> scores_within_chunk(const Input<T>& in, Index first, Index length, Index sub_chunk) {
   const Index d_k = in.key.extent(1);
@@ -208,10 +209,10 @@ Array<T> scores_within_chunk(const Input<T>& in, Index first, Index length, Inde
   return scores;
 }
 
-/// Chunks of `chunk` tokens (the last may be shorter) handed a state from one to the next; inside a chunk all pairs
-/// meet, in two levels (see `scores_within_chunk`). This is what a GPU runs: matrix products inside, a short
-/// recurrence outside. O(n chunk (d_k + d_v) + n d_k d_v) operations.
-/// \throws std::invalid_argument for chunk or sub_chunk below 1
+/// Chunks of `chunk` tokens (the last may be shorter) handed a state from one to the next; inside a chunk all
+/// pairs meet, in two levels (see `scores_within_chunk`). This is what a GPU runs: matrix products inside, a
+/// short recurrence outside. O(n chunk (d_k + d_v) + n d_k d_v) operations. \throws std::invalid_argument for
+/// chunk or sub_chunk below 1
 template <Ring T>
 Output<T> chunked(const Input<T>& in, Index chunk, Index sub_chunk) {
   check(in);
@@ -267,12 +268,12 @@ struct Gradient {
   Array<T> initial_state;
 };
 
-/// Backward pass by the reversed recurrence R_t = Diag(alpha_{t+1}) R_{t+1} + c q_t do_t^T, which is GLA itself run
-/// from the end with queries and output gradients in the place of keys and values:
-/// dq_t = c S_t do_t, dk_t = R_t v_t, dv_t = R_t^T k_t, dalpha_t = rowsum(R_t * S_{t-1}).
-/// All states are kept (n d_k d_v numbers); correct for gates that are exactly 0, where a gradient with respect to
-/// log(alpha) does not exist. The gradient of the scale is left out: it is the inner product of q and dq over c.
-/// \param d_output n x d_v, \param d_state d_k x d_v, the gradients with respect to both outputs
+/// Backward pass by the reversed recurrence R_t = Diag(alpha_{t+1}) R_{t+1} + c q_t do_t^T, which is GLA
+/// itself run from the end with queries and output gradients in the place of keys and values: dq_t = c S_t
+/// do_t, dk_t = R_t v_t, dv_t = R_t^T k_t, dalpha_t = rowsum(R_t * S_{t-1}). All states are kept (n d_k d_v
+/// numbers); correct for gates that are exactly 0, where a gradient with respect to log(alpha) does not
+/// exist. The gradient of the scale is left out: it is the inner product of q and dq over c. \param d_output
+/// n x d_v, \param d_state d_k x d_v, the gradients with respect to both outputs
 template <Ring T>
 Gradient<T> backward(const Input<T>& in, const Array<T>& d_output, const Array<T>& d_state) {
   check(in);
@@ -306,8 +307,8 @@ Gradient<T> backward(const Input<T>& in, const Array<T>& d_output, const Array<T
 }
 
 /// The gradient with respect to log(alpha_t), n x d_k, from dq and dk alone, no state kept:
-/// sum over s >= t of (q_s * dq_s - k_s * dk_s), plus rowsum(S_n * dS_n) as soon as the final state has a gradient
-/// (the paper's formula lacks this term; training on split sequences needs it).
+/// sum over s >= t of (q_s * dq_s - k_s * dk_s), plus rowsum(S_n * dS_n) as soon as the final state has a
+/// gradient (the paper's formula lacks this term; training on split sequences needs it).
 template <Ring T>
 Array<T> log_decay_gradient(const Input<T>& in, const Gradient<T>& d, const Array<T>& final_state,
                             const Array<T>& d_state) {

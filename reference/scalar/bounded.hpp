@@ -24,7 +24,7 @@
 /// sums; every other operation closes them and yields a single term.
 ///
 /// Not covered: evaluations that take another branch after a comparison (`maximum` is covered), that flush
-/// subnormal operands or sums to zero, or whose functions have errors that are not relative to their result.
+/// subnormal sums to zero, or whose functions have errors that are not relative to their result.
 /// A fused multiply-add rounds less often and is covered. Where a kernel stores in one format and accumulates
 /// in another, every partial sum is rounded in the *accumulating* format, whose roundoff is `unit`;
 /// `stored(x)` marks the single places where a value is written in the storage format, and closes the sum,
@@ -61,6 +61,8 @@ struct RoundingProfile {
   /// subnormal. (Sums that are subnormal are exact.) Where products below some threshold become 0, that
   /// threshold.
   double half_min_subnormal = 0;
+  /// A factor of a product below this size may count as zero.
+  double smallest_factor = 0;
   /// The largest finite number. Where a result or a partial sum can exceed it nothing is promised.
   double largest = std::numeric_limits<double>::infinity();
   /// Error of exp, log, sqrt, sin ... in multiples of the unit; an error of one unit in the last place is 2
@@ -286,8 +288,9 @@ class Bounded {
 
     const double size_a = magnitude_of(a.value_);
     const double size_b = magnitude_of(b.value_);
-    const double propagated = upward::sum(upward::product(size_a, b.error_),
-                                          upward::product(upward::sum(size_b, b.error_), a.error_));
+    double propagated = upward::sum(upward::product(size_a, b.error_),
+                                    upward::product(upward::sum(size_b, b.error_), a.error_));
+    propagated = upward::sum(propagated, upward::sum(taken_for_zero(a, b), taken_for_zero(b, a)));
     double rounded = 0;
     if (multiplies_exactly() && (a.is_power_of_two() || b.is_power_of_two())) {
       rounded = underflow(a.size_below() * b.size_below());
@@ -471,6 +474,14 @@ class Bounded {
     const double own_subnormal = own / own_unit() * own_half_min_subnormal();
     return upward::sum(std::max(upward::product(upward::product(unit, units), size), subnormal),
                        std::max(upward::product(own, size), own_subnormal));
+  }
+
+  /// What is lost of a product if the program takes a tiny factor for zero.
+  static double taken_for_zero(const Bounded& factor, const Bounded& other) {
+    const double smallest = current_rounding().smallest_factor;
+    if (factor.size_below() >= smallest) return 0;
+    const double size = std::min(upward::sum(magnitude_of(factor.value_), factor.error_), smallest);
+    return upward::product(size, upward::sum(magnitude_of(other.value_), other.error_));
   }
 
   /// The error of scaling by a power of two to a result of at least the given size: none where it is normal.

@@ -1,6 +1,6 @@
 /// \file
-/// What an algorithm demands of its numbers. A text is a template over the scalar `T`; the concept that it names
-/// says what mathematics it needs, and so in which arithmetic its claims can be decided.
+/// What an algorithm demands of its numbers. A text is a template over the scalar `T`; the concept that it
+/// names says what mathematics it needs, and so in which arithmetic its claims can be decided.
 ///
 /// | concept        | operations                    | exact arithmetic that has them |
 /// |----------------|-------------------------------|--------------------------------|
@@ -11,7 +11,8 @@
 /// | `Real`         | and log, sqrt, sin, cos, ...  | none: `Real50` and a bound     |
 ///
 /// Two conventions hold for every number type, so that costs and error bounds can be exact:
-/// - a value made from an *integer* is a literal of the text: `T(0)`, `T(1)`, `T(2 * n + 1)`. Operations with a
+/// - a value made from an *integer* is a literal of the text: `T(0)`, `T(1)`, `T(2 * n + 1)`. Operations with
+/// a
 ///   literal 0 or 1 are free and exact.
 /// - a value made from a *floating-point number* is data.
 ///
@@ -25,24 +26,60 @@
 
 namespace etalon {
 
-inline double exp(double x) { return std::exp(x); }
-inline double expm1(double x) { return std::expm1(x); }
-inline double log(double x) { return std::log(x); }
-inline double log1p(double x) { return std::log1p(x); }
-inline double sqrt(double x) { return std::sqrt(x); }
-inline double sin(double x) { return std::sin(x); }
-inline double cos(double x) { return std::cos(x); }
-inline double atan(double x) { return std::atan(x); }
-inline double tanh(double x) { return std::tanh(x); }
-inline float exp(float x) { return std::exp(x); }
-inline float expm1(float x) { return std::expm1(x); }
-inline float log(float x) { return std::log(x); }
-inline float log1p(float x) { return std::log1p(x); }
-inline float sqrt(float x) { return std::sqrt(x); }
-inline float sin(float x) { return std::sin(x); }
-inline float cos(float x) { return std::cos(x); }
-inline float atan(float x) { return std::atan(x); }
-inline float tanh(float x) { return std::tanh(x); }
+inline double exp(double x) {
+  return std::exp(x);
+}
+inline double expm1(double x) {
+  return std::expm1(x);
+}
+inline double log(double x) {
+  return std::log(x);
+}
+inline double log1p(double x) {
+  return std::log1p(x);
+}
+inline double sqrt(double x) {
+  return std::sqrt(x);
+}
+inline double sin(double x) {
+  return std::sin(x);
+}
+inline double cos(double x) {
+  return std::cos(x);
+}
+inline double atan(double x) {
+  return std::atan(x);
+}
+inline double tanh(double x) {
+  return std::tanh(x);
+}
+inline float exp(float x) {
+  return std::exp(x);
+}
+inline float expm1(float x) {
+  return std::expm1(x);
+}
+inline float log(float x) {
+  return std::log(x);
+}
+inline float log1p(float x) {
+  return std::log1p(x);
+}
+inline float sqrt(float x) {
+  return std::sqrt(x);
+}
+inline float sin(float x) {
+  return std::sin(x);
+}
+inline float cos(float x) {
+  return std::cos(x);
+}
+inline float atan(float x) {
+  return std::atan(x);
+}
+inline float tanh(float x) {
+  return std::tanh(x);
+}
 
 /// Numbers that can be added and multiplied.
 template <class T>
@@ -50,7 +87,7 @@ concept Ring = std::copyable<T> && requires(T a, const T b) {
   T(std::int64_t{1});
   { b + b } -> std::convertible_to<T>;
   { b - b } -> std::convertible_to<T>;
-  { b * b } -> std::convertible_to<T>;
+  { b* b } -> std::convertible_to<T>;
   { -b } -> std::convertible_to<T>;
   { a += b } -> std::same_as<T&>;
   { a -= b } -> std::same_as<T&>;
@@ -70,8 +107,8 @@ concept OrderedField = Field<T> && requires(const T a) {
   { a < a } -> std::convertible_to<bool>;
 };
 
-/// An ordered field with a function `exp` for which exp(a + b) = exp(a) exp(b) and exp(a) > 0. Nothing else may be
-/// assumed of it: `RationalExp2` reads it as 2^x.
+/// An ordered field with a function `exp` for which exp(a + b) = exp(a) exp(b) and exp(a) > 0. Nothing else
+/// may be assumed of it: `RationalExp2` reads it as 2^x.
 template <class T>
 concept Exponential = OrderedField<T> && requires(const T a) {
   { exp(a) } -> std::convertible_to<T>;
@@ -97,9 +134,9 @@ T maximum(const T& a, const T& b) {
   return a < b ? b : a;
 }
 
-/// Marks the places where a kernel writes a value in its storage format, such as the probabilities of attention or
-/// the carried state of a chunked recurrence. The identity, except in `Mixed<Storage, Accumulate>`, which rounds,
-/// and in `Bounded`, which accounts for that rounding.
+/// Marks the places where a kernel writes a value in its storage format, such as the probabilities of
+/// attention or the carried state of a chunked recurrence. The identity, except in `Mixed<Storage,
+/// Accumulate>`, which rounds, and in `Bounded`, which accounts for that rounding.
 template <class T>
 T stored(const T& x) {
   return x;

@@ -37,13 +37,14 @@
 /// \symbol{x_j} bit j of x
 /// \symbol{y_j} bit j of y
 ///
-/// `positions` with its inverse `gather` is the definition. All results are exact integers. Orders of a plane
-/// are lists of ids \f$xY+y\f$; each function of the type `Plane` makes one.
+/// `positions` of `hilbert_plane` is the definition, `gather` its inverse. All results are exact integers. An
+/// order of a plane is the list of its ids \f$xY+y\f$ in the order of the visit.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <concepts>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,9 +67,6 @@ struct Cell {
   bool operator==(const Cell&) const = default;
 };
 
-/// An order of the plane: takes its sides X and Y, gives its X Y ids in the order of the visit.
-using Plane = Array<Index> (*)(Index size_x, Index size_y);
-
 /// Throws unless `low <= given <= high`.
 /// \throws std::invalid_argument
 inline void require_between(std::string_view argument, Index given, Index low, Index high,
@@ -85,27 +83,18 @@ inline void require_plane(Index size_x, Index size_y) {
   require_between("size_y", size_y, 1, Index{1} << kMaxOrder);
 }
 
-/// Throws unless the sides are 1 to 2^20 and the grid has at most 2^40 voxels.
-/// \throws std::invalid_argument
-inline void require_grid(Index size_x, Index size_y, Index size_z) {
-  require_plane(size_x, size_y);
-  require_between("size_z", size_z, 1, Index{1} << kMaxOrder);
-  require(size_z <= kMaxElements / (size_x * size_y), "hilbert_height_prioritized", "grid",
-          to_string(Shape{size_x, size_y, size_z}), "at most 2^40 voxels");
-}
-
 /// Throws unless `order` lists each of 0 to n - 1 once.
 /// \throws std::invalid_argument
-inline void require_permutation(std::string_view argument, const Array<Index>& order) {
-  require_rank("hilbert_height_prioritized", argument, order, 1);
-  std::vector<bool> seen(static_cast<std::size_t>(order.size()), false);
-  for (Index place = 0; place < order.size(); ++place) {
-    const Index id = order(place);
-    const bool fresh = id >= 0 && id < order.size() && !seen[static_cast<std::size_t>(id)];
+inline void require_permutation(std::string_view argument, std::span<const Index> order) {
+  const auto length = static_cast<Index>(order.size());
+  std::vector<bool> seen(order.size(), false);
+  for (std::size_t place = 0; place < order.size(); ++place) {
+    const Index id = order[place];
+    const bool fresh = id >= 0 && id < length && !seen[static_cast<std::size_t>(id)];
     if (!fresh) {
       require(false, "hilbert_height_prioritized", argument,
               std::to_string(id) + " at place " + std::to_string(place) + " (out of range or a second time)",
-              "each of 0 to " + std::to_string(order.size() - 1) + " once");
+              "each of 0 to " + std::to_string(length - 1) + " once");
     }
     seen[static_cast<std::size_t>(id)] = true;
   }
@@ -201,26 +190,7 @@ inline Index curve_index(Index order, Index x, Index y) {
 
 // ---- The order of the released code ----
 
-/// The Morton (Z-order) code of a cell: the bits of x and y in turn, x in the high place of each pair.
-/// \param order 0 to 20
-/// \param x 0 to 2^k - 1
-/// \param y 0 to 2^k - 1
-/// \throws std::invalid_argument
-inline Index morton_key(Index order, Index x, Index y) {
-  require_between("order", order, 0, kMaxOrder);
-  require_between("x", x, 0, (Index{1} << order) - 1);
-  require_between("y", y, 0, (Index{1} << order) - 1);
-  Index code = 0;
-  for (Index j = 0; j < order; ++j) {
-    const Index x_bit = (x >> j) & 1;
-    const Index y_bit = (y >> j) & 1;
-    code += (Index{1} << (2 * j)) * (2 * x_bit + y_bit);
-  }
-  return code;
-}
-
-/// What the Gray-Morton order sorts by. It is the Morton code of (x, x xor y): a Gray code in each pair of
-/// bits.
+/// What the Gray-Morton order sorts by: the Morton code (the bits of two numbers in turn) of x and x xor y.
 /// \param order 0 to 20
 /// \param x 0 to 2^k - 1
 /// \param y 0 to 2^k - 1
@@ -295,7 +265,7 @@ Array<Index> plane_by_sort(Index size_x, Index size_y, const Key& key) {
   return plane;
 }
 
-/// The Hilbert order of the plane: the definition.
+/// The Hilbert order of the plane.
 /// \throws std::invalid_argument for a side below 1 or above 4096
 inline Array<Index> hilbert_plane(Index size_x, Index size_y) {
   return plane_by_walk(size_x, size_y, curve_point);
@@ -308,65 +278,19 @@ inline Array<Index> hilbert_plane_sorted(Index size_x, Index size_y) {
   return plane_by_sort(size_x, size_y, [order](Index x, Index y) { return curve_index(order, x, y); });
 }
 
-/// The Gray-Morton order of the plane, by walking.
-/// \throws std::invalid_argument for a side below 1 or above 4096
+/// The Gray-Morton order of the plane.
+/// \throws std::invalid_argument for a side below 1 or above 2^20
 inline Array<Index> gray_morton_plane(Index size_x, Index size_y) {
-  return plane_by_walk(size_x, size_y, gray_morton_point);
-}
-
-/// The Morton order of the plane, to compare with.
-/// \throws std::invalid_argument for a side below 1 or above 2^20
-inline Array<Index> morton_plane(Index size_x, Index size_y) {
   const Index order = enclosing_order(size_x, size_y);
-  return plane_by_sort(size_x, size_y, [order](Index x, Index y) { return morton_key(order, x, y); });
-}
-
-/// Row after row, to compare with: the order x-y-z, once every cell is a column.
-/// \throws std::invalid_argument for a side below 1 or above 2^20
-inline Array<Index> raster_plane(Index size_x, Index size_y) {
-  require_plane(size_x, size_y);
-  Array<Index> plane({size_x * size_y});
-  for (Index rank = 0; rank < plane.size(); ++rank) plane(rank) = rank;
-  return plane;
-}
-
-/// Gray-Morton by sorting, option `xy` of the released code.
-/// \throws std::invalid_argument for a side below 1 or above 2^20
-inline Array<Index> sorted_xy(Index size_x, Index size_y) {
-  const Index order = enclosing_order(size_x, size_y);
-  return plane_by_sort(size_x, size_y, [=](Index x, Index y) { return gray_morton_key(order, x, y); });
-}
-
-/// Option `yx`: the two coordinates change places.
-/// \throws std::invalid_argument for a side below 1 or above 2^20
-inline Array<Index> sorted_yx(Index size_x, Index size_y) {
-  const Index order = enclosing_order(size_x, size_y);
-  return plane_by_sort(size_x, size_y, [=](Index x, Index y) { return gray_morton_key(order, y, x); });
-}
-
-/// Option `xy` with `inverse`: the plane is turned by half a turn. The sequence is not reversed.
-/// \throws std::invalid_argument for a side below 1 or above 2^20
-inline Array<Index> sorted_inverse(Index size_x, Index size_y) {
-  const Index order = enclosing_order(size_x, size_y);
-  return plane_by_sort(size_x, size_y, [=](Index x, Index y) {
-    return gray_morton_key(order, size_x - 1 - x, size_y - 1 - y);
-  });
-}
-
-/// Option `yx` with `inverse`: both changes.
-/// \throws std::invalid_argument for a side below 1 or above 2^20
-inline Array<Index> sorted_yx_inverse(Index size_x, Index size_y) {
-  const Index order = enclosing_order(size_x, size_y);
-  return plane_by_sort(size_x, size_y, [=](Index x, Index y) {
-    return gray_morton_key(order, size_y - 1 - y, size_x - 1 - x);
-  });
+  return plane_by_sort(size_x, size_y, [order](Index x, Index y) { return gray_morton_key(order, x, y); });
 }
 
 /// Four steps from the corner of a square to the corners of its quadrants, in units of a quadrant's side.
 using Quadrants = std::array<Cell, 4>;
 
 /// Visits the quadrants of a square in turn, in the same way at every size, and writes the ids of the cells
-/// that lie in the plane. A quadrant whose first corner lies beyond the plane has no cell in it.
+/// that lie in the plane. The corner is the cell of the square from which all steps lead away, so that a
+/// square whose corner lies beyond the plane has no cell in it.
 inline void visit_quadrants(Cell corner, Index side, const Quadrants& quadrants, Index size_x, Index size_y,
                             Array<Index>& plane, Index& rank) {
   const bool inside = corner.x >= 0 && corner.x < size_x && corner.y >= 0 && corner.y < size_y;
@@ -399,19 +323,20 @@ inline Array<Index> released_xy(Index size_x, Index size_y) {
   return plane_by_quadrants(size_x, size_y, {0, 0}, {{{0, 0}, {0, 1}, {1, 1}, {1, 0}}});
 }
 
-/// The released code's option `yx`.
+/// The released code's option `yx`: x and y change places in the key.
 /// \throws std::invalid_argument for a side below 1 or above 2^20
 inline Array<Index> released_yx(Index size_x, Index size_y) {
   return plane_by_quadrants(size_x, size_y, {0, 0}, {{{0, 0}, {1, 0}, {1, 1}, {0, 1}}});
 }
 
-/// The released code's option `xy` with `inverse`.
+/// The released code's option `xy` with `inverse`: the plane is turned by half a turn. The sequence is not
+/// reversed.
 /// \throws std::invalid_argument for a side below 1 or above 2^20
 inline Array<Index> released_inverse(Index size_x, Index size_y) {
   return plane_by_quadrants(size_x, size_y, {size_x - 1, size_y - 1}, {{{0, 0}, {0, -1}, {-1, -1}, {-1, 0}}});
 }
 
-/// The released code's option `yx` with `inverse`.
+/// The released code's option `yx` with `inverse`: both changes.
 /// \throws std::invalid_argument for a side below 1 or above 2^20
 inline Array<Index> released_yx_inverse(Index size_x, Index size_y) {
   return plane_by_quadrants(size_x, size_y, {size_x - 1, size_y - 1}, {{{0, 0}, {-1, 0}, {-1, -1}, {0, -1}}});
@@ -423,27 +348,31 @@ inline Array<Index> released_yx_inverse(Index size_x, Index size_y) {
 /// \param positions n, each of 0 to n - 1 once
 /// \throws std::invalid_argument
 inline Array<Index> argsort(const Array<Index>& positions) {
-  require_permutation("positions", positions);
+  require_rank("hilbert_height_prioritized", "positions", positions, 1);
+  require_permutation("positions", positions.values());
   Array<Index> order(positions.shape());
   for (Index id = 0; id < positions.size(); ++id) order(positions(id)) = id;  // [g]
   return order;
 }
 
-/// The rank of every column of the plane, by its id x Y + y.
+/// Throws unless `columns` is an order of 1 column or more and a grid of that many columns of `size_z` voxels
+/// has at most 2^40.
 /// \throws std::invalid_argument
-inline Array<Index> ranks(Index size_x, Index size_y, Plane plane = hilbert_plane) {
-  return argsort(plane(size_x, size_y));  // [rho]
+inline void require_grid(const Array<Index>& columns, Index size_z) {
+  require_rank("hilbert_height_prioritized", "columns", columns, 1);
+  require_permutation("columns", columns.values());
+  require_between("size_z", size_z, 1, kMaxElements / columns.size());
 }
 
 /// The place of every voxel in the sequence, by its flat id: the definition. Columns are read upwards.
-/// \param plane the order of the columns
+/// \param columns X Y, the order of the plane
+/// \param size_z Z
 /// \return X Y Z places
-/// \throws std::invalid_argument for a side below 1 or above 2^20 (4096 where the plane is walked), and for
-/// more than 2^40 voxels
-inline Array<Index> positions(Index size_x, Index size_y, Index size_z, Plane plane = hilbert_plane) {
-  require_grid(size_x, size_y, size_z);
-  const Array<Index> rank = ranks(size_x, size_y, plane);  // [rho]
-  Array<Index> position({size_x * size_y * size_z});       // [X] [Y] [Z]
+/// \throws std::invalid_argument
+inline Array<Index> positions(const Array<Index>& columns, Index size_z) {
+  require_grid(columns, size_z);
+  const Array<Index> rank = argsort(columns);        // [rho]
+  Array<Index> position({columns.size() * size_z});  // [X] [Y] [Z]
   for (Index column = 0; column < rank.size(); ++column) {
     for (Index z = 0; z < size_z; ++z) {
       position(column * size_z + z) = rank(column) * size_z + z;  // [pos] [rho] [Z]
@@ -453,18 +382,16 @@ inline Array<Index> positions(Index size_x, Index size_y, Index size_z, Plane pl
 }
 
 /// The flat id of the voxel at each place of the sequence: what to gather by.
-/// \throws std::invalid_argument as `positions`
-inline Array<Index> gather(Index size_x, Index size_y, Index size_z, Plane plane = hilbert_plane) {
-  return argsort(positions(size_x, size_y, size_z, plane));  // [g]
+/// \throws std::invalid_argument
+inline Array<Index> gather(const Array<Index>& columns, Index size_z) {
+  return argsort(positions(columns, size_z));  // [g]
 }
 
-/// The gather list from the order of the columns alone: each column becomes Z consecutive places. So a table
-/// of X Y entries is enough.
-/// \param columns X Y, the ids of the columns in order
+/// The gather list without the list of positions: each column becomes Z places in a row. So the order of the
+/// plane, a table of X Y entries, is all that needs to be kept.
 /// \throws std::invalid_argument
 inline Array<Index> expand_columns(const Array<Index>& columns, Index size_z) {
-  require_permutation("columns", columns);
-  require_between("size_z", size_z, 1, kMaxElements / columns.size());
+  require_grid(columns, size_z);
   Array<Index> order({columns.size() * size_z});
   for (Index rank = 0; rank < columns.size(); ++rank) {
     for (Index z = 0; z < size_z; ++z) order(rank * size_z + z) = columns(rank) * size_z + z;
@@ -472,47 +399,25 @@ inline Array<Index> expand_columns(const Array<Index>& columns, Index size_z) {
   return order;
 }
 
-/// Columns of odd rank are read downwards, so that no step of the sequence resets the height. Not in the
-/// paper.
-/// \return X Y Z places
-/// \throws std::invalid_argument as `positions`
-inline Array<Index> serpentine_positions(Index size_x, Index size_y, Index size_z,
-                                         Plane plane = hilbert_plane) {
-  require_grid(size_x, size_y, size_z);
-  const Array<Index> rank = ranks(size_x, size_y, plane);
-  Array<Index> position({size_x * size_y * size_z});
-  for (Index column = 0; column < rank.size(); ++column) {
-    for (Index z = 0; z < size_z; ++z) {
-      const Index step = rank(column) % 2 == 0 ? z : size_z - 1 - z;
-      position(column * size_z + z) = rank(column) * size_z + step;
+/// The gather list when columns of odd rank are read downwards, so that no step of the sequence resets the
+/// height. Not in the paper.
+/// \throws std::invalid_argument
+inline Array<Index> serpentine_gather(const Array<Index>& columns, Index size_z) {
+  require_grid(columns, size_z);
+  Array<Index> order({columns.size() * size_z});
+  for (Index rank = 0; rank < columns.size(); ++rank) {
+    for (Index step = 0; step < size_z; ++step) {
+      const Index z = rank % 2 == 0 ? step : size_z - 1 - step;
+      order(rank * size_z + step) = columns(rank) * size_z + z;
     }
   }
-  return position;
-}
-
-/// The gather list of `serpentine_positions`.
-/// \throws std::invalid_argument as `positions`
-inline Array<Index> serpentine_gather(Index size_x, Index size_y, Index size_z, Plane plane = hilbert_plane) {
-  return argsort(serpentine_positions(size_x, size_y, size_z, plane));
-}
-
-/// Layer after layer, each in the order of the plane, to compare with: the curve gains more here.
-/// \return X Y Z places
-/// \throws std::invalid_argument as `positions`
-inline Array<Index> layered_positions(Index size_x, Index size_y, Index size_z, Plane plane = hilbert_plane) {
-  require_grid(size_x, size_y, size_z);
-  const Array<Index> rank = ranks(size_x, size_y, plane);
-  Array<Index> position({size_x * size_y * size_z});
-  for (Index column = 0; column < rank.size(); ++column) {
-    for (Index z = 0; z < size_z; ++z) position(column * size_z + z) = z * rank.size() + rank(column);
-  }
-  return position;
+  return order;
 }
 
 // ---- Tokens ----
 
 /// Puts the tokens into an order: row p of the result is row order(p) of `tokens`.
-/// \param tokens n x C, of any copyable type
+/// \param tokens n x C
 /// \param order n, a permutation
 /// \throws std::invalid_argument
 template <class T>
@@ -520,8 +425,8 @@ Array<T> gather_tokens(const Array<T>& tokens, const Array<Index>& order) {
   require_rank("hilbert_height_prioritized", "tokens", tokens, 2);
   require_shape("hilbert_height_prioritized", "order", order, {tokens.extent(0)},
                 "tokens is " + to_string(tokens.shape()));
-  require_permutation("order", order);
-  Array<T> sequence = tokens;
+  require_permutation("order", order.values());
+  Array<T> sequence(tokens.shape());
   for (Index place = 0; place < tokens.extent(0); ++place) {
     for (Index c = 0; c < tokens.extent(1); ++c) sequence(place, c) = tokens(order(place), c);
   }
@@ -529,7 +434,7 @@ Array<T> gather_tokens(const Array<T>& tokens, const Array<Index>& order) {
 }
 
 /// Puts the tokens of a sequence back where `gather_tokens` took them from.
-/// \param sequence n x C, of any copyable type
+/// \param sequence n x C
 /// \param order n, the same permutation
 /// \throws std::invalid_argument
 template <class T>
@@ -537,30 +442,12 @@ Array<T> ungather_tokens(const Array<T>& sequence, const Array<Index>& order) {
   require_rank("hilbert_height_prioritized", "sequence", sequence, 2);
   require_shape("hilbert_height_prioritized", "order", order, {sequence.extent(0)},
                 "sequence is " + to_string(sequence.shape()));
-  require_permutation("order", order);
-  Array<T> tokens = sequence;
+  require_permutation("order", order.values());
+  Array<T> tokens(sequence.shape());
   for (Index place = 0; place < sequence.extent(0); ++place) {
     for (Index c = 0; c < sequence.extent(1); ++c) tokens(order(place), c) = sequence(place, c);
   }
   return tokens;
-}
-
-/// The order of one route as a list of its own.
-/// \param orders R x n
-inline Array<Index> route(const Array<Index>& orders, Index r) {
-  Array<Index> order({orders.extent(1)});
-  for (Index place = 0; place < order.size(); ++place) order(place) = orders(r, place);
-  return order;
-}
-
-/// Columns `first` to `first + count - 1` of the rows `row` to `row + rows - 1`.
-template <class T>
-Array<T> block(const Array<T>& from, Index row, Index rows, Index first, Index count) {
-  std::vector<T> values;
-  for (Index i = 0; i < rows; ++i) {
-    for (Index c = 0; c < count; ++c) values.push_back(from(row + i, first + c));
-  }
-  return Array<T>({rows, count}, std::move(values));
 }
 
 /// Cuts the channels into R groups, gathers group r by route r and lays the R sequences one after the other.
@@ -580,16 +467,19 @@ Array<T> join_routes(const Array<T>& tokens, const Array<Index>& orders) {
   require(channels % routes == 0, "hilbert_height_prioritized", "number of routes", std::to_string(routes),
           "a divisor of the " + std::to_string(channels) + " channels");
   const Index width = channels / routes;
-  std::vector<T> values;
+  Array<T> joined({routes * length, width});
   for (Index r = 0; r < routes; ++r) {
-    const Array<T> sequence = gather_tokens(block(tokens, 0, length, r * width, width), route(orders, r));
-    values.insert(values.end(), sequence.values().begin(), sequence.values().end());
+    require_permutation("orders", orders.row(r));
+    for (Index place = 0; place < length; ++place) {
+      for (Index c = 0; c < width; ++c) {
+        joined(r * length + place, c) = tokens(orders(r, place), r * width + c);
+      }
+    }
   }
-  return Array<T>({routes * length, width}, std::move(values));
+  return joined;
 }
 
-/// The way back: cuts the joined sequence into R, ungathers each and lays the groups of channels side by
-/// side.
+/// The way back: every token of the joined sequence returns to its voxel and its channels.
 /// \param joined R n x C / R
 /// \param orders R x n, a permutation in each row
 /// \return n x C
@@ -603,11 +493,13 @@ Array<T> split_routes(const Array<T>& joined, const Array<Index>& orders) {
   const Index width = joined.extent(1);
   require_shape("hilbert_height_prioritized", "joined", joined, {routes * length, width},
                 "orders is " + to_string(orders.shape()));
-  Array<T> tokens({length, routes * width}, std::vector<T>(joined.values().begin(), joined.values().end()));
+  Array<T> tokens({length, routes * width});
   for (Index r = 0; r < routes; ++r) {
-    const Array<T> group = ungather_tokens(block(joined, r * length, length, 0, width), route(orders, r));
-    for (Index i = 0; i < length; ++i) {
-      for (Index c = 0; c < width; ++c) tokens(i, r * width + c) = group(i, c);
+    require_permutation("orders", orders.row(r));
+    for (Index place = 0; place < length; ++place) {
+      for (Index c = 0; c < width; ++c) {
+        tokens(orders(r, place), r * width + c) = joined(r * length + place, c);
+      }
     }
   }
   return tokens;

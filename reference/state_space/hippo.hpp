@@ -51,10 +51,6 @@
 
 namespace etalon::hippo {
 
-/// A field in which a pivot can be told from 0.
-template <class T>
-concept ComparableField = Field<T> && std::equality_comparable<T>;
-
 /// A linear system, continuous (c' = A c + B f) or discretised (c_t = A c_{t-1} + B f_t). A is N x N, B
 /// has N entries.
 template <class T>
@@ -355,15 +351,24 @@ Array<T> apply(const Array<T>& matrix, const Array<T>& vector) {
   return product;
 }
 
+/// Throws for a pivot of 0 where numbers lie on a line; elsewhere dividing by it is left to the arithmetic.
+/// \throws std::invalid_argument
+template <Field T>
+void require_pivot(const T& pivot, Index p) {
+  if constexpr (OrderedField<T> && std::equality_comparable<T>) {
+    require(!(pivot == T(0)), "hippo::solve", "pivot " + std::to_string(p), "0", "another number");
+  }
+}
+
 /// X with matrix X = right, for N x N and N x R, by Gaussian elimination without exchanging rows. That is
 /// enough here: but for a diagonal change of basis, which leaves the pivots alone, I - alpha Delta A of
 /// every measure has a positive definite symmetric part, so no pivot of it is 0.
 /// \throws std::invalid_argument for a pivot of 0
-template <ComparableField T>
+template <Field T>
 Array<T> solve(Array<T> matrix, Array<T> right) {
   const Index N = matrix.extent(0), R = right.extent(1);
   for (Index p = 0; p < N; ++p) {
-    require(!(matrix(p, p) == T(0)), "hippo::solve", "pivot " + std::to_string(p), "0", "another number");
+    require_pivot(matrix(p, p), p);
     for (Index i = p + 1; i < N; ++i) {
       const T factor = matrix(i, p) / matrix(p, p);
       for (Index j = p + 1; j < N; ++j) matrix(i, j) -= factor * matrix(p, j);
@@ -380,7 +385,7 @@ Array<T> solve(Array<T> matrix, Array<T> right) {
 }
 
 /// The same for one right-hand side of N entries.
-template <ComparableField T>
+template <Field T>
 Array<T> solve_vector(const Array<T>& matrix, const Array<T>& right) {
   const Index N = right.extent(0);
   Array<T> column({N, 1});
@@ -434,7 +439,7 @@ Array<T> matrix_exponential(Array<T> matrix) {
 
 /// Generalised bilinear transform with its own step on each side: (I - alpha implicit_step A) c_t = (I +
 /// (1 - alpha) explicit_step A) c_{t-1} + explicit_step B f_t.
-template <ComparableField T>
+template <Field T>
 System<T> gbt_two_steps(const System<T>& system, const T& explicit_step, const T& implicit_step,
                         const T& alpha) {
   require_system(system);
@@ -461,25 +466,25 @@ System<T> gbt_two_steps(const System<T>& system, const T& explicit_step, const T
 /// Generalised bilinear transform. Domain: I - alpha step A is invertible, as it is for every measure and
 /// step > 0.
 /// \throws std::invalid_argument for a pivot of 0
-template <ComparableField T>
+template <Field T>
 System<T> gbt(const System<T>& system, const T& step, const T& alpha) {
   return gbt_two_steps(system, step, step, alpha);  // [Delta]
 }
 
 /// GBT with alpha = 0.
-template <ComparableField T>
+template <Field T>
 System<T> forward_euler(const System<T>& system, const T& step) {
   return gbt(system, step, T(0));
 }
 
 /// GBT with alpha = 1.
-template <ComparableField T>
+template <Field T>
 System<T> backward_euler(const System<T>& system, const T& step) {
   return gbt(system, step, T(1));
 }
 
 /// GBT with alpha = 1/2.
-template <ComparableField T>
+template <Field T>
 System<T> bilinear(const System<T>& system, const T& step) {
   return gbt(system, step, T(1) / T(2));
 }
@@ -546,7 +551,7 @@ Array<T> kernel(const System<T>& discrete, const Array<T>& readout, Index length
 }
 
 /// (s I - A)^{-1} B: the Laplace transform of e^{tA} B.
-template <ComparableField T>
+template <Field T>
 Array<T> transfer(const System<T>& system, const T& s) {
   Array<T> resolvent = system.A;
   for (T& entry : resolvent.values()) entry = -entry;
@@ -555,7 +560,7 @@ Array<T> transfer(const System<T>& system, const T& s) {
 }
 
 /// (I - z A)^{-1} B of a discretised system: the sum of z^l A^l B over all l.
-template <ComparableField T>
+template <Field T>
 Array<T> generating_function(const System<T>& discrete, const T& z) {
   Array<T> matrix = identity<T>(discrete.B.extent(0));
   for (Index n = 0; n < matrix.extent(0); ++n) {
@@ -752,7 +757,7 @@ void legs_step_forward_euler(Array<T>& d, const T& f, const T& h) {
 
 /// Update k by GBT with the dense solve, for either basis: `system` is `legs` or `legs_rational`.
 /// \throws std::invalid_argument
-template <ComparableField T>
+template <Field T>
 void legs_step_dense(Array<T>& state, const System<T>& system, const T& f, Index k, const T& alpha) {
   require(k >= 1, "hippo::legs_step_dense", "k", std::to_string(k), "1 or more");
   step(state, gbt<T>(system, T(1) / T(k), alpha), f);
