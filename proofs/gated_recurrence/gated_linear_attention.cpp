@@ -3,6 +3,8 @@
 /// `reference/gated_recurrence/gated_linear_attention.hpp`.
 #include "reference/gated_recurrence/gated_linear_attention.hpp"
 
+#include <cmath>
+
 #include "proofs/engine/group.hpp"
 
 namespace etalon {
@@ -60,7 +62,8 @@ Expression chunk_additions(const Expression& length) {
 void describe(EntryBuilder& entry) {
   entry
       .about("gated_recurrence", "Gated linear attention (GLA)",
-             "Linear attention whose matrix memory forgets at a rate that every token chooses for every key channel.",
+             "Linear attention whose matrix memory forgets at a rate that every token chooses for every key "
+             "channel.",
              {"yang2023gla"})
       .size("n", 300, 6)
       .size("d_k", 4, 3)
@@ -80,11 +83,16 @@ void describe(EntryBuilder& entry) {
 void forms(EntryBuilder& entry) {
   entry
       .form("recurrent", "the definition: token after token",
-            []<Ring T>(const Arrays<T>& in, const Settings&) { return arrays_of(gla::recurrent(input_of(in))); })
-      .form("pairwise", "every query with every earlier key, division-free",
-            []<Ring T>(const Arrays<T>& in, const Settings&) { return arrays_of(gla::pairwise(input_of(in))); })
+            []<Ring T>(const Arrays<T>& in, const Settings&) {
+              return arrays_of(gla::recurrent(input_of(in)));
+            })
+      .form(
+          "pairwise", "every query with every earlier key, division-free",
+          []<Ring T>(const Arrays<T>& in, const Settings&) { return arrays_of(gla::pairwise(input_of(in))); })
       .form("parallel", "one masked matrix product with cumulative decays; gates must not be 0",
-            []<Field T>(const Arrays<T>& in, const Settings&) { return arrays_of(gla::parallel(input_of(in))); })
+            []<Field T>(const Arrays<T>& in, const Settings&) {
+              return arrays_of(gla::parallel(input_of(in)));
+            })
       .form("chunked", "matrix products inside chunks, a recurrence over chunks, with secondary chunking",
             []<Ring T>(const Arrays<T>& in, const Settings& settings) {
               return arrays_of(gla::chunked(input_of(in), at(settings, "chunk"), at(settings, "sub_chunk")));
@@ -121,26 +129,27 @@ void identities(EntryBuilder& entry) {
       .standard(laws::gradient("recurrent", "backward"))
       .standard(laws::gradient("chunked", "backward"))
       .standard(laws::same("backward_log_decay", "backward"))
-      .law<PrimeField, Rational>(
-          Kind::same, "gates exactly 0", "pairwise and chunked stay equal to the recurrence when gates are 0 or 1",
-          [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
-            Array<T>& decay = trial.in.real["decay"];
-            for (Index i = 0; i < decay.size(); ++i) {
-              const Index pick = trial.integer("gate " + std::to_string(i), 0, 3);
-              if (pick <= 1) decay.values()[static_cast<std::size_t>(i)] = T(pick);
-            }
-            const auto truth = trial.run("recurrent");
-            trial.equal(trial.run("pairwise"), truth, "pairwise");
-            trial.equal(trial.run("chunked"), truth, "chunked");
-          });
+      .law<PrimeField, Rational>(Kind::same, "gates exactly 0",
+                                 "pairwise and chunked stay equal to the recurrence when gates are 0 or 1",
+                                 [](auto& trial) {
+                                   using T = typename std::decay_t<decltype(trial)>::Scalar;
+                                   Array<T>& decay = trial.in.real["decay"];
+                                   for (Index i = 0; i < decay.size(); ++i) {
+                                     const Index pick = trial.integer("gate " + std::to_string(i), 0, 3);
+                                     if (pick <= 1) decay.values()[static_cast<std::size_t>(i)] = T(pick);
+                                   }
+                                   const auto truth = trial.run("recurrent");
+                                   trial.equal(trial.run("pairwise"), truth, "pairwise");
+                                   trial.equal(trial.run("chunked"), truth, "chunked");
+                                 });
 }
 
 void invariants(EntryBuilder& entry) {
   entry
       .law<PrimeField, Rational>(
           Kind::invariant, "linear in value and initial state",
-          "The output for x a + y b in the place of value and initial state is x and y times the outputs for a and b",
+          "The output for x a + y b in the place of value and initial state is x and y times the outputs for "
+          "a and b",
           [](auto& trial) {
             const auto x = trial.number("x"), y = trial.number("y");
             auto other = trial.in, mixed = trial.in;
@@ -188,7 +197,8 @@ void invariants(EntryBuilder& entry) {
                 rotated.real["initial_state"](to, j) = trial.in["initial_state"](i, j);
               }
             }
-            trial.equal(trial.run("recurrent", rotated)["output"], trial.run("recurrent")["output"], "output");
+            trial.equal(trial.run("recurrent", rotated)["output"], trial.run("recurrent")["output"],
+                        "output");
           })
       .law<Rational>(Kind::bound, "the state is bounded",
                      "|S_t[i,j]| <= max |k_s[i] v_s[j]| / (1 - max alpha) for alpha < 1 and no initial state",
@@ -234,7 +244,8 @@ void invariants(EntryBuilder& entry) {
 void gradient_identities(EntryBuilder& entry) {
   entry.law<PrimeField, Rational>(
       Kind::gradient, "inner products of gradients",
-      "sum <v, dv> = sum <o, do> and, channel by channel, sum q dq = sum k dk, when neither the initial state nor a "
+      "sum <v, dv> = sum <o, do> and, channel by channel, sum q dq = sum k dk, when neither the initial "
+      "state nor a "
       "gradient of the final state is there",
       [](auto& trial) {
         using T = typename std::decay_t<decltype(trial)>::Scalar;
@@ -247,7 +258,8 @@ void gradient_identities(EntryBuilder& entry) {
           for (std::size_t i = 0; i < a.values().size(); ++i) sum += a.values()[i] * b.values()[i];
           return sum;
         };
-        trial.equal(inner(trial.in["value"], d["d_value"]), inner(out["output"], trial.in["d_output"]), "<v, dv>");
+        trial.equal(inner(trial.in["value"], d["d_value"]), inner(out["output"], trial.in["d_output"]),
+                    "<v, dv>");
         for (Index i = 0; i < trial.size("d_k"); ++i) {
           T queries(0), keys(0);
           for (Index t = 0; t < trial.size("n"); ++t) {
@@ -272,8 +284,8 @@ void costs(EntryBuilder& entry) {
   recurrent.state = d_k * d_v;
   Cost parallel("parallel");
   parallel.without = {"scale"};
-  parallel.multiplications = (n - 1) * d_k + n * d_k + n * (n + 1) / 2 * (d_k + d_v) + n * d_k * d_v +
-                             n * d_k * d_v + d_k * d_v;
+  parallel.multiplications =
+      (n - 1) * d_k + n * d_k + n * (n + 1) / 2 * (d_k + d_v) + n * d_k * d_v + n * d_k * d_v + d_k * d_v;
   parallel.additions = n * (n + 1) / 2 * (d_k - 1) + n * (n - 1) / 2 * d_v + n * d_k * d_v + n * d_k * d_v;
   parallel.divisions = n * d_k;
   parallel.state = n * d_k;
@@ -286,6 +298,39 @@ void costs(EntryBuilder& entry) {
   chunked.state = d_k * d_v;
   chunked.fixed = [](Settings& settings) { settings["sub_chunk"] = settings["chunk"]; };
   entry.cost(recurrent).cost(parallel).cost(chunked);
+  std::vector<Settings> grid;
+  for (Index length = 16; length <= 1024; length *= 2) {
+    grid.push_back({{"n", length}, {"d_k", 64}, {"d_v", 64}, {"chunk", 64}});
+  }
+  entry.scale("64 channels", grid);
+}
+
+void traps(EntryBuilder& entry) {
+  entry.once(
+      Kind::invariant, "the parallel form overflows, the chunked one does not",
+      "With every gate 2^(-1/16) float32 loses the parallel form from token 2048 on; the chunked form stays "
+      "within "
+      "its rounding budget",
+      [](Check& check) {
+        const Index length = 2100;
+        const auto inputs = [&]<class T>(T) {
+          return gla::Input<T>{Array<T>({length, 1}, T(1.0)),
+                               Array<T>({length, 1}, T(1.0)),
+                               Array<T>({length, 1}, T(1.0)),
+                               Array<T>({length, 1}, T(double{std::exp2(-1.0F / 16)})),
+                               Array<T>({1, 1}),
+                               T(1)};
+        };
+        const auto in = inputs(float{});
+        const Array<float> parallel = gla::parallel(in).output, chunked = gla::chunked(in, 64, 16).output;
+        const UseRounding rounding(float32_arithmetic());
+        const auto bounded = gla::chunked(inputs(Bounded<double>{}), 64, 16).output;
+        check.expect(finite(parallel(2000, 0)), "token 2000 of the parallel form is finite");
+        check.expect(!finite(parallel(length - 1, 0)), "the last token of the parallel form is not");
+        for (Index t = 0; t < length; t += 100) {
+          check.within(double{chunked(t, 0)}, bounded(t, 0).value(), bounded(t, 0).error_bound(), "chunked");
+        }
+      });
 }
 
 void examples(EntryBuilder& entry) {
@@ -296,7 +341,8 @@ void examples(EntryBuilder& entry) {
                      Array<R>::matrix({{R(1), R(0)}, {R(1), R(1)}, {R(0), R(2)}, {R(1), R(-1)}}),
                      Array<R>::matrix({{R(1), R(2)}, {R(3), R(0)}, {R(-1), R(1)}, {R(2), R(2)}}),
                      Array<R>::matrix({{half, R(1)}, {half, quarter}, {R(1), half}, {quarter, half}}),
-                     Array<R>({2, 2}), R(1)};
+                     Array<R>({2, 2}),
+                     R(1)};
     const auto output =
         Array<R>::matrix({{R(1), R(2)}, {R(3), R(0)}, {R(4), R(-1)}, {R(7) / R(2), R(7) / R(2)}});
     const auto state = Array<R>::matrix({{R(23) / R(8), R(9) / R(4)}, {R(-9) / R(4), R(-1)}});
@@ -314,6 +360,7 @@ const Registration<EntryBuilder> registration{"gated_linear_attention", [](Entry
                                                 invariants(entry);
                                                 gradient_identities(entry);
                                                 costs(entry);
+                                                traps(entry);
                                                 examples(entry);
                                               }};
 

@@ -87,8 +87,9 @@ void laws_of(EntryBuilder& entry) {
             using T = typename std::decay_t<decltype(trial)>::Scalar;
             const retention::Input<T> in = input_of(trial.in);
             Arrays<T> gla;
-            gla.real["query"] = retention::rotated(in.query, in.rotation, retention::position_of);
-            gla.real["key"] = retention::rotated(in.key, in.rotation, retention::position_of);
+            const auto turns = retention::rotations(in.rotation, trial.size("n"));
+            gla.real["query"] = retention::rotated(in.query, turns);
+            gla.real["key"] = retention::rotated(in.key, turns);
             gla.real["value"] = in.value;
             gla.real["decay"] = Array<T>(in.key.shape(), in.decay);
             gla.real["initial_state"] = in.initial_state;
@@ -103,10 +104,12 @@ void laws_of(EntryBuilder& entry) {
             auto in = trial.in;
             in.real["initial_state"] = Array<T>(in["initial_state"].shape());
             auto moved = in;
-            const auto rotation = input_of(in).rotation;
-            const auto once = [](Index) { return Index{1}; };
-            moved.real["query"] = retention::rotated(in["query"], rotation, once);
-            moved.real["key"] = retention::rotated(in["key"], rotation, once);
+            Array<Complex<T>> once({trial.size("n") + 1, trial.size("pairs")});
+            for (Index t = 0; t < once.extent(0); ++t) {
+              for (Index a = 0; a < once.extent(1); ++a) once(t, a) = unit(in["half_tangent"](a));
+            }
+            moved.real["query"] = retention::rotated(in["query"], once);
+            moved.real["key"] = retention::rotated(in["key"], once);
             trial.equal(trial.run("recurrent", moved)["output"], trial.run("recurrent", in)["output"],
                         "output");
           })
@@ -161,10 +164,37 @@ void laws_of(EntryBuilder& entry) {
             });
 }
 
+void costs(EntryBuilder& entry) {
+  // The unit numbers from the half tangents, their powers, the tokens turned by them, the final state turned
+  // back.
+  const Expression turning_multiplications =
+      3 * pairs + 4 * (n - 1) * pairs + 8 * n * pairs + 4 * pairs * d_v;
+  const Expression turning_additions = 2 * pairs + 2 * (n - 1) * pairs + 4 * n * pairs + 2 * pairs * d_v;
+  Cost recurrent("recurrent");
+  recurrent.multiplications = 3 * n * d_k * d_v + turning_multiplications;
+  recurrent.additions = n * d_v * (2 * d_k - 1) + turning_additions;
+  recurrent.divisions = 2 * pairs;
+  recurrent.state = d_k * d_v;
+  Cost parallel = recurrent;
+  parallel.form = "parallel";
+  parallel.multiplications = n * (n + 1) / 2 * (d_k + d_v) + n * (n - 1) / 2 + (n - 1) + n * d_v * (d_k + 1) +
+                             2 * n * d_k * d_v + turning_multiplications;
+  parallel.additions =
+      n * (n + 1) / 2 * (d_k - 1) + n * (n - 1) / 2 * d_v + n * d_k * d_v + n * d_k * d_v + turning_additions;
+  parallel.state = n * d_k;
+  entry.cost(recurrent).cost(parallel);
+  std::vector<Settings> grid;
+  for (Index length = 16; length <= 1024; length *= 2) {
+    grid.push_back({{"n", length}, {"pairs", 32}, {"d_v", 64}});
+  }
+  entry.scale("64 channels", grid);
+}
+
 const Registration<EntryBuilder> registration{"retention", [](EntryBuilder& entry) {
                                                 describe(entry);
                                                 forms(entry);
                                                 laws_of(entry);
+                                                costs(entry);
                                               }};
 
 }  // namespace

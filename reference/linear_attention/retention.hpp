@@ -62,16 +62,24 @@ void check(const Input<T>& in) {
                 because + ", value is " + to_string(in.value.shape()));
 }
 
-/// Turns every pair of channels of every token by its angle, `position(t)` times (backwards if negative). The
-/// pair (x, y) is the complex number x + i y; the inverse of a unit number is its conjugate.
-template <Ring T, class Position>
-Array<T> rotated(const Array<T>& tokens, const Array<Complex<T>>& rotation, Position position) {
+/// R_0, R_1, ..., R_n: row t holds the t-th power of every pair's rotation. The pair of channels (x, y) is
+/// the complex number x + i y, and turning it is multiplying by a unit number.
+template <Ring T>
+Array<Complex<T>> rotations(const Array<Complex<T>>& rotation, Index n) {
+  Array<Complex<T>> turns({n + 1, rotation.extent(0)}, Complex<T>(1));
+  for (Index t = 1; t <= n; ++t) {
+    for (Index a = 0; a < rotation.extent(0); ++a) turns(t, a) = turns(t - 1, a) * rotation(a);  // [R_t]
+  }
+  return turns;
+}
+
+/// Turns token t, which stands at position t + 1 (the initial state stands at position 0).
+template <Ring T>
+Array<T> rotated(const Array<T>& tokens, const Array<Complex<T>>& turns) {
   Array<T> turned(tokens.shape());
   for (Index t = 0; t < tokens.extent(0); ++t) {
-    for (Index a = 0; a < rotation.extent(0); ++a) {
-      Complex<T> z(tokens(t, 2 * a), tokens(t, 2 * a + 1));
-      const Complex<T> turn = position(t) < 0 ? conj(rotation(a)) : rotation(a);  // [R_t]
-      for (Index times = std::abs(position(t)); times > 0; --times) z *= turn;
+    for (Index a = 0; a < turns.extent(1); ++a) {
+      const Complex<T> z = Complex<T>(tokens(t, 2 * a), tokens(t, 2 * a + 1)) * turns(t + 1, a);
       turned(t, 2 * a) = z.re;
       turned(t, 2 * a + 1) = z.im;
     }
@@ -79,23 +87,19 @@ Array<T> rotated(const Array<T>& tokens, const Array<Complex<T>>& rotation, Posi
   return turned;
 }
 
-/// Turns the key channels (the rows) of a state `steps` times, backwards if negative.
+/// Turns the key channels (the rows) of a state back by `steps` positions, so that it is seen from there. The
+/// inverse of a unit number is its conjugate.
 template <Ring T>
-Array<T> turned_state(const Array<T>& state, const Array<Complex<T>>& rotation, Index steps) {
-  Array<T> by_column({state.extent(1), state.extent(0)}), turned(state.shape());
-  for (Index i = 0; i < state.extent(0); ++i) {
-    for (Index j = 0; j < state.extent(1); ++j) by_column(j, i) = state(i, j);
-  }
-  by_column = rotated(by_column, rotation, [steps](Index) { return steps; });
-  for (Index i = 0; i < state.extent(0); ++i) {
-    for (Index j = 0; j < state.extent(1); ++j) turned(i, j) = by_column(j, i);
+Array<T> turned_back(const Array<T>& state, const Array<Complex<T>>& turns, Index steps) {
+  Array<T> turned(state.shape());
+  for (Index a = 0; a < turns.extent(1); ++a) {
+    for (Index j = 0; j < state.extent(1); ++j) {
+      const Complex<T> z = Complex<T>(state(2 * a, j), state(2 * a + 1, j)) * conj(turns(steps, a));
+      turned(2 * a, j) = z.re;
+      turned(2 * a + 1, j) = z.im;
+    }
   }
   return turned;
-}
-
-/// Token t stands at position t + 1, and the initial state at position 0.
-inline Index position_of(Index t) {
-  return t + 1;
 }
 
 /// Takes the state from token t-1 to token t and writes that token's output, given rotated query and key.
@@ -119,13 +123,13 @@ template <Ring T>
 Output<T> recurrent(const Input<T>& in) {
   check(in);
   const Index n = in.key.extent(0);
-  const Array<T> query = rotated(in.query, in.rotation, position_of);
-  const Array<T> key = rotated(in.key, in.rotation, position_of);
+  const Array<Complex<T>> turns = rotations(in.rotation, n);
+  const Array<T> query = rotated(in.query, turns), key = rotated(in.key, turns);
   Output<T> out{Array<T>({n, in.value.extent(1)}), in.initial_state};
   for (Index t = 0; t < n; ++t) {
     step(out.state, query.row(t), key.row(t), in.value.row(t), in.decay, out.output.row(t));
   }
-  out.state = turned_state(out.state, in.rotation, -n);
+  out.state = turned_back(out.state, turns, n);
   return out;
 }
 
@@ -135,9 +139,10 @@ template <Ring T>
 Output<T> rotating_state(const Input<T>& in) {
   check(in);
   const Index n = in.key.extent(0);
+  const Array<Complex<T>> turns = rotations(in.rotation, 1);
   Output<T> out{Array<T>({n, in.value.extent(1)}), in.initial_state};
   for (Index t = 0; t < n; ++t) {
-    out.state = turned_state(out.state, in.rotation, -1);
+    out.state = turned_back(out.state, turns, 1);
     step(out.state, in.query.row(t), in.key.row(t), in.value.row(t), in.decay, out.output.row(t));
   }
   return out;
@@ -157,8 +162,8 @@ template <Ring T>
 Output<T> parallel(const Input<T>& in) {
   check(in);
   const Index n = in.key.extent(0), d_k = in.key.extent(1), d_v = in.value.extent(1);
-  const Array<T> query = rotated(in.query, in.rotation, position_of);
-  const Array<T> key = rotated(in.key, in.rotation, position_of);
+  const Array<Complex<T>> turns = rotations(in.rotation, n);
+  const Array<T> query = rotated(in.query, turns), key = rotated(in.key, turns);
   const Array<T> decay = powers(in.decay, n);
   Output<T> out{Array<T>({n, d_v}), Array<T>({d_k, d_v})};
   for (Index t = 0; t < n; ++t) {
@@ -180,7 +185,7 @@ Output<T> parallel(const Input<T>& in) {
       for (Index s = 0; s < n; ++s) out.state(i, j) += decay(n - 1 - s) * key(s, i) * in.value(s, j);
     }
   }
-  out.state = turned_state(out.state, in.rotation, -n);
+  out.state = turned_back(out.state, turns, n);
   return out;
 }
 
@@ -192,8 +197,8 @@ Output<T> chunked(const Input<T>& in, Index chunk) {
   check(in);
   require(chunk >= 1, "retention", "chunk", std::to_string(chunk), "1 or more");
   const Index n = in.key.extent(0), d_k = in.key.extent(1), d_v = in.value.extent(1);
-  const Array<T> query = rotated(in.query, in.rotation, position_of);
-  const Array<T> key = rotated(in.key, in.rotation, position_of);
+  const Array<Complex<T>> turns = rotations(in.rotation, n);
+  const Array<T> query = rotated(in.query, turns), key = rotated(in.key, turns);
   const Array<T> decay = powers(in.decay, std::min(chunk, n));
   Output<T> out{Array<T>({n, d_v}), in.initial_state};
   for (Index first = 0; first < n; first += chunk) {
@@ -220,7 +225,7 @@ Output<T> chunked(const Input<T>& in, Index chunk) {
       }
     }
   }
-  out.state = turned_state(out.state, in.rotation, -n);
+  out.state = turned_back(out.state, turns, n);
   return out;
 }
 
