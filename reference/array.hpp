@@ -39,8 +39,8 @@ inline std::string to_string(const Shape& shape) {
 }
 
 /// Number of elements of a shape.
-/// \throws std::invalid_argument for more than four axes, a negative extent or more than `kMaxElements`
-/// elements
+///
+/// \throws std::invalid_argument for more than four axes, a negative extent or too many elements
 inline Index element_count(const Shape& shape) {
   if (shape.size() > 4) {
     throw std::invalid_argument("array: shape has " + std::to_string(shape.size()) +
@@ -157,8 +157,10 @@ class Array {
 };
 
 /// Throws unless `array` has the expected shape. The message names algorithm, argument and both shapes, and
-/// says where the expectation comes from: `gated_linear_attention: decay is 7 x 16, expected 8 x 16 (key is 8
-/// x 16)`. \throws std::invalid_argument
+/// says where the expectation comes from, such as
+/// `gated_linear_attention: decay is 7 x 16, expected 8 x 16 (key is 8 x 16)`.
+///
+/// \throws std::invalid_argument
 template <class T>
 void require_shape(std::string_view algorithm, std::string_view argument, const Array<T>& array,
                    const Shape& expected, std::string_view because = "") {
@@ -170,6 +172,7 @@ void require_shape(std::string_view algorithm, std::string_view argument, const 
 }
 
 /// Throws unless `array` has `rank` axes, none of them empty.
+///
 /// \throws std::invalid_argument
 template <class T>
 void require_rank(std::string_view algorithm, std::string_view argument, const Array<T>& array, Index rank) {

@@ -63,8 +63,9 @@ Case parse_case(const std::string& text) {
     } catch (const std::exception&) {
       used = std::string::npos;
     }
-    require(!value.empty() && used == value.size(), "case", "the word \"" + word + "\"", "not understood",
-            "name=integer, such as n=7");
+    const bool negative_seed = name == "seed" && value.starts_with('-');
+    require(!name.empty() && !value.empty() && used == value.size() && !negative_seed, "case",
+            "the word \"" + word + "\"", "not understood", "name=integer, such as n=7");
   }
   return one;
 }

@@ -24,7 +24,9 @@ class LawBroken : public std::runtime_error {
 /// A number as text, for messages: up to 20 digits.
 template <class T>
 std::string show(const T& x) {
-  if constexpr (std::is_same_v<T, PrimeField>) {
+  if constexpr (std::integral<T>) {
+    return std::to_string(x);
+  } else if constexpr (std::is_same_v<T, PrimeField>) {
     return std::to_string(x.value());
   } else if constexpr (std::is_same_v<T, RationalExp2>) {
     return x.value().str();

@@ -50,7 +50,8 @@ Expression operator/(const Expression& a, const Expression& b) {
 }
 
 Expression ceil_div(const Expression& a, const Expression& b) {
-  return Expression("ceil(" + a.text_ + " / " + b.text_inside(Expression::Binding::atom) + ")",
+  return Expression("ceil(" + a.text_inside(Expression::Binding::product) + " / " +
+                        b.text_inside(Expression::Binding::atom) + ")",
                     Expression::Binding::atom,
                     [a, b](const Settings& s) { return (a(s) + b(s) - 1) / b(s); });
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "proofs/engine/cases.hpp"
+#include "proofs/engine/convert.hpp"
 #include "proofs/engine/profiles.hpp"
 
 namespace etalon::laws {
@@ -105,8 +106,7 @@ void add(Entry& entry, Kind kind, std::string name, std::string statement, std::
   entry.laws.push_back({kind, std::move(name), std::move(statement), {}, std::move(variants)});
 }
 
-// ---- gradients
-// -------------------------------------------------------------------------------------------------
+// ---- gradients ---------------------------------------------------------------------------------
 
 template <class T>
 Arrays<Dual<T>> with_tangents(const Arrays<T>& in, const Case& one, const std::string& only = "") {
@@ -194,8 +194,7 @@ LawVariant gradient_variant(const Entry& entry, const std::string& forward, cons
   return variant;
 }
 
-// ---- influence of every input
-// ----------------------------------------------------------------------------------
+// ---- influence of every input ------------------------------------------------------------------
 
 template <class T>
 bool moves(const Dual<T>& x) {
@@ -262,8 +261,7 @@ void add_influence(Entry& entry) {
   }
 }
 
-// ---- costs
-// -----------------------------------------------------------------------------------------------------
+// ---- costs -------------------------------------------------------------------------------------
 
 template <class T>
 Arrays<T> without(Arrays<T> in, const std::vector<std::string>& names) {
@@ -351,33 +349,7 @@ void add_costs(Entry& entry) {
   }
 }
 
-// ---- rounding
-// --------------------------------------------------------------------------------------------------
-
-template <class To, class From>
-Array<To> converted(const Array<From>& array) {
-  Array<To> values(array.shape());
-  for (std::size_t i = 0; i < array.values().size(); ++i) {
-    values.values()[i] = To(static_cast<double>(array.values()[i]));
-  }
-  return values;
-}
-
-template <class To, class From>
-Arrays<To> converted(const Arrays<From>& in) {
-  Arrays<To> out;
-  for (const auto& [name, array] : in.real) out.real[name] = converted<To>(array);
-  for (const auto& [name, array] : in.complex) {
-    Array<Complex<To>> values(array.shape());
-    for (std::size_t i = 0; i < array.values().size(); ++i) {
-      const auto& z = array.values()[i];
-      values.values()[i] = Complex<To>(To(static_cast<double>(z.re)), To(static_cast<double>(z.im)));
-    }
-    out.complex[name] = values;
-  }
-  out.index = in.index;
-  return out;
-}
+// ---- rounding ----------------------------------------------------------------------------------
 
 /// |error| in units of the last place of the true value, in a format of the given unit roundoff.
 double ulp_error(const Real50& error, const Real50& truth, double unit) {
@@ -405,7 +377,7 @@ void rounding_body(Check& check, const Entry& entry, const Case& one, const std:
   const Arrays<T> out = form.run<T>(in, settings);
   const RoundingProfile profile = profile_of<T>();
   const UseRounding scope(profile);
-  const auto bounded = form.run<Bounded<Real50>>(converted<Bounded<Real50>>(in), settings);
+  const auto bounded = form.run<Bounded<Real50>>(converted_arrays<Bounded<Real50>>(in), settings);
   for (const auto& [name, array] : out.real) {
     for (std::size_t i = 0; i < array.values().size(); ++i) {
       within_budget(check, array.values()[i], bounded.real.at(name).values()[i], profile.unit,
@@ -443,10 +415,10 @@ LawVariant oracle_variant(const Entry& entry, const Form& form) {
     const Form& read = entry.form(name);
     const Settings settings = entry.with_defaults(one.settings);
     const Arrays<double> in = draw_inputs<double>(entry, one, read.backward);
-    const auto narrow = read.run<Real50>(converted<Real50>(in), settings);
-    const auto wide = read.run<Real100>(converted<Real100>(in), settings);
+    const auto narrow = read.run<Real50>(converted_arrays<Real50>(in), settings);
+    const auto wide = read.run<Real100>(converted_arrays<Real100>(in), settings);
     const UseRounding scope(profile_of<Real50>());
-    const auto bounded = read.run<Bounded<Real50>>(converted<Bounded<Real50>>(in), settings);
+    const auto bounded = read.run<Bounded<Real50>>(converted_arrays<Bounded<Real50>>(in), settings);
     const auto compare = [&](const Real50& low, const Real100& high, const Bounded<Real50>& bound,
                              const std::string& what) {
       check.within(Real100(low), high, bound.error_bound(), what);

@@ -50,13 +50,13 @@ inline RoundingProfile profile_of<Mixed<E4M3, float>>() {
 
 /// L-Mul with the settings of this thread; everything but multiplication is that of float.
 ///
-/// A product has three errors. The factors are brought to k mantissa bits, each with a relative error of at most
-/// 2^-(k+1) (to nearest) or 2^-k (cut; of 23 bits nothing is lost). The constant in the place of the product of the
-/// mantissas then costs a fraction of the product that the entry of L-Mul determines: 161/2209 for k >= 5, 1/8 for
-/// k = 3 and 4, 1/4 and 1/2 for k = 2 and 1, and 1/9 for Mitchell's constant 0. Together they give `multiply_unit`,
-/// (1 + operand)^2 (1 + constant) - 1. Third, what would be below 2^-126 becomes 0: then the exact product is below
-/// 2^-126 / (1 - multiply_unit), and from multiply_unit = 1 on (k = 1) nothing can be said. A factor below
-/// 2^-126 makes the product 0 as well.
+/// A product has three errors. The factors are brought to k mantissa bits, each with a relative error of at
+/// most 2^-(k+1) (to nearest) or 2^-k (cut; of 23 bits nothing is lost). The constant in the place of the
+/// product of the mantissas then costs a fraction of the product that the entry of L-Mul determines: 161/2209
+/// for k >= 5, 1/8 for k = 3 and 4, 1/4 and 1/2 for k = 2 and 1, and 1/9 for Mitchell's constant 0. Together
+/// they give `multiply_unit`, (1 + operand)^2 (1 + constant) - 1. Third, what would be below 2^-126 becomes
+/// 0: then the exact product is below 2^-126 / (1 - multiply_unit), and from multiply_unit = 1 on (k = 1)
+/// nothing can be said. A factor below 2^-126 makes the product 0 as well.
 template <>
 inline RoundingProfile profile_of<LMul>() {
   const int k = LMul::mantissa_bits;

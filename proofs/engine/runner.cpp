@@ -2,6 +2,7 @@
 
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -36,23 +37,34 @@ class CaseSource {
 
   rc::Gen<Case> generator() {
     return rc::Gen<Case>([this](const rc::Random& random, int) {
-      rc::Random source = random;
-      const std::size_t turn = next_++;
-      const Case one =
-          turn < corners_.size()
-              ? corners_[turn]
-              : random_case(entry_, large_, hash({seed_, "case", static_cast<Index>(turn)}, source.next()));
-      return rc::shrinkable::shrinkRecur(
-          one, [this](const Case& larger) { return rc::seq::fromContainer(smaller_cases(entry_, larger)); });
+      return rc::shrinkable::shrinkRecur(case_of(turn_of(random)), [this](const Case& larger) {
+        return rc::seq::fromContainer(smaller_cases(entry_, larger));
+      });
     });
   }
 
  private:
+  /// Which turn a source of randomness belongs to. rapidcheck asks for a case again while it shrinks: the
+  /// same source must give the same case.
+  std::size_t turn_of(const rc::Random& random) {
+    const auto known = std::find(turns_.begin(), turns_.end(), random);
+    if (known == turns_.end()) {
+      turns_.push_back(random);
+      return turns_.size() - 1;
+    }
+    return static_cast<std::size_t>(known - turns_.begin());
+  }
+
+  Case case_of(std::size_t turn) const {
+    if (turn < corners_.size()) return corners_[turn];
+    return random_case(entry_, large_, hash({seed_, "case", static_cast<Index>(turn)}, 0));
+  }
+
   const Entry& entry_;
   bool large_;
   std::vector<Case> corners_;
   std::uint64_t seed_;
-  std::size_t next_ = 0;
+  std::vector<rc::Random> turns_;
 };
 
 class Silent : public rc::detail::TestListener {

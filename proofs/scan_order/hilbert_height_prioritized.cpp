@@ -19,7 +19,7 @@ using hilbert::Cell;
 /// An order of the plane: takes its sides, gives its ids in the order of the visit.
 using Plane = Array<Index> (*)(Index size_x, Index size_y);
 
-// ---- The curves that the parameter `curve` names ----
+// ---- The curves that the parameter `curve` names -----------------------------------------------
 
 Array<Index> sorted_yx(Index size_x, Index size_y) {
   const Index order = hilbert::enclosing_order(size_x, size_y);
@@ -63,7 +63,7 @@ const Curve& curve_of(const Settings& settings) {
   return curves()[static_cast<std::size_t>(at(settings, "curve"))];
 }
 
-// ---- Orders to compare with ----
+// ---- Orders to compare with --------------------------------------------------------------------
 
 Array<Index> raster_plane(Index size_x, Index size_y) {
   return hilbert::plane_by_sort(size_x, size_y, [=](Index x, Index y) { return x * size_y + y; });
@@ -87,7 +87,7 @@ Array<Index> layered_gather(const Array<Index>& columns, Index size_z) {
   return order;
 }
 
-// ---- What is measured of an order ----
+// ---- What is measured of an order --------------------------------------------------------------
 
 /// How often each squared length occurs among the steps of an order. Length 1 is a step to a neighbour.
 std::map<Index, Index> squared_steps(const Array<Index>& order, Index size_y, Index size_z) {
@@ -175,7 +175,7 @@ void every_plane(Index largest, Visit visit) {
   }
 }
 
-// ---- The entry ----
+// ---- The entry ---------------------------------------------------------------------------------
 
 /// Where the forms of an order can be read: they hold no numbers, so a few arithmetics stand for all.
 /// `Degree` is not among them, because integers that are compared leave no probability of an error.
@@ -232,7 +232,7 @@ void forms(EntryBuilder& entry) {
             });
 }
 
-// ---- Laws of the curves ----
+// ---- Laws of the curves ------------------------------------------------------------------------
 
 void same_cell(Check& check, Cell left, Cell right, const std::string& what) {
   check.expect(left == right, what);
@@ -451,7 +451,7 @@ void errata(EntryBuilder& entry) {
           });
 }
 
-// ---- Laws of the grid ----
+// ---- Laws of the grid --------------------------------------------------------------------------
 
 void grid_laws(EntryBuilder& entry) {
   entry
@@ -575,7 +575,7 @@ void statistics(EntryBuilder& entry) {
             });
 }
 
-// ---- Laws of the tokens ----
+// ---- Laws of the tokens ------------------------------------------------------------------------
 
 /// The gather lists of `routes` different curves, one in each row.
 Array<Index> routes_of(Index routes, Index size_x, Index size_y, Index size_z) {
@@ -666,7 +666,7 @@ void token_laws(EntryBuilder& entry) {
       });
 }
 
-// ---- Costs ----
+// ---- Costs -------------------------------------------------------------------------------------
 
 /// Counts the cells of a curve that are asked for.
 Index& visited_cells() {
@@ -723,7 +723,7 @@ void costs(EntryBuilder& entry) {
           std::string(scalar_name<Counted<double>>));
 }
 
-// ---- The worked example ----
+// ---- The worked example ------------------------------------------------------------------------
 
 void listed(Check& check, const Array<Index>& order, std::vector<Index> printed, const std::string& what) {
   const auto length = static_cast<Index>(printed.size());

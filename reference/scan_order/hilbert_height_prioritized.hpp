@@ -109,7 +109,7 @@ inline Index enclosing_order(Index size_x, Index size_y) {
   return order;
 }
 
-// ---- The Hilbert curve ----
+// ---- The Hilbert curve -------------------------------------------------------------------------
 
 /// Turns a cell of the smaller curve into its place in quadrant `quarter`. The first and the last quadrant
 /// are reflected in a diagonal, so that each quarter of the curve ends beside the beginning of the next.
@@ -188,7 +188,7 @@ inline Index curve_index(Index order, Index x, Index y) {
   return distance;
 }
 
-// ---- The order of the released code ----
+// ---- The order of the released code ------------------------------------------------------------
 
 /// What the Gray-Morton order sorts by: the Morton code (the bits of two numbers in turn) of x and x xor y.
 /// \param order 0 to 20
@@ -226,7 +226,7 @@ inline Cell gray_morton_point(Index order, Index key) {
   return cell;
 }
 
-// ---- Orders of a plane whose sides need not be powers of two ----
+// ---- Orders of a plane whose sides need not be powers of two -----------------------------------
 
 /// Walks a curve over the enclosing square and keeps the cells that lie in the plane.
 /// \param point the cell of the curve at a distance: `curve_point` or `gray_morton_point`
@@ -342,7 +342,7 @@ inline Array<Index> released_yx_inverse(Index size_x, Index size_y) {
   return plane_by_quadrants(size_x, size_y, {size_x - 1, size_y - 1}, {{{0, 0}, {-1, 0}, {-1, -1}, {0, -1}}});
 }
 
-// ---- From the plane to the grid ----
+// ---- From the plane to the grid ----------------------------------------------------------------
 
 /// The inverse of a list of positions: which id stands at each place.
 /// \param positions n, each of 0 to n - 1 once
@@ -414,7 +414,7 @@ inline Array<Index> serpentine_gather(const Array<Index>& columns, Index size_z)
   return order;
 }
 
-// ---- Tokens ----
+// ---- Tokens ------------------------------------------------------------------------------------
 
 /// Puts the tokens into an order: row p of the result is row order(p) of `tokens`.
 /// \param tokens n x C

@@ -35,8 +35,7 @@
 
 namespace etalon::softmax_attention {
 
-// ---- scores and masks: what may differ from one attention to the next
-// ------------------------------------------
+// ---- scores and masks: what may differ from one attention to the next --------------------------
 
 /// The score s_ij of key j for query i.
 template <class T>
@@ -119,8 +118,7 @@ inline Mask given_mask(const Array<Index>& allowed) {
   return [&allowed](Index i, Index j) { return allowed(i, j) != 0; };
 }
 
-// ---- the problem and its results
-// -------------------------------------------------------------------------------
+// ---- the problem and its results ---------------------------------------------------------------
 
 /// What enters: scores and mask as functions, the values n_k x d_v, and optionally the logit of a sink.
 template <class T>
@@ -184,8 +182,7 @@ std::vector<Index> keys_of(const Problem<T>& in, Index i, Index first, Index las
   return keys;
 }
 
-// ---- forms
-// -----------------------------------------------------------------------------------------------------
+// ---- forms -------------------------------------------------------------------------------------
 
 /// The definition without a reference: e^{s_ij} as it stands. Exact in exact arithmetic, and overflows in
 /// floating point from scores of 88.8 (float32) or 11.1 (float16) on.
@@ -412,8 +409,7 @@ T log_sum_exp(const Partial<T>& partial) {
   return partial.m + log(partial.l);
 }
 
-// ---- backward
-// --------------------------------------------------------------------------------------------------
+// ---- backward ----------------------------------------------------------------------------------
 
 /// The gradients of a loss with respect to the inputs. `score` is that of s_ij itself, which is also the
 /// gradient of a bias.

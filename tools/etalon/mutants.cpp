@@ -1,0 +1,310 @@
+/// \file
+/// `etalon mutants`: runs the seeded faults and says which law caught each; with `--detection`, which of them
+/// given inputs could have told from the true text, by number format and size.
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+
+#include "proofs/engine/detection.hpp"
+#include "tools/etalon/commands.hpp"
+#include "tools/etalon/common.hpp"
+
+extern char** environ;
+
+namespace etalon {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct MutantsOptions {
+  std::vector<std::string> entries;
+  std::string folder;
+  bool detection = false;
+  std::string json;
+};
+
+/// A program made of an entry and a text with one seeded fault.
+struct Mutant {
+  std::string entry, name;
+  fs::path program;
+};
+
+// ---- running programs --------------------------------------------------------------------------
+
+struct Outcome {
+  int status = 0;  // of exit; negative for a signal
+  std::string output;
+};
+
+Outcome run_program(const fs::path& program, std::vector<std::string> arguments) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw Refusal("mutants: no pipe can be made");
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  arguments.insert(arguments.begin(), program.string());
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  pid_t child = 0;
+  const int failure = ::posix_spawn(&child, program.c_str(), &actions, nullptr, pointers.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  Outcome outcome;
+  std::array<char, 65536> part{};
+  ssize_t count = 0;
+  while (failure == 0 && (count = ::read(ends[0], part.data(), part.size())) > 0) {
+    outcome.output.append(part.data(), static_cast<std::size_t>(count));
+  }
+  ::close(ends[0]);
+  if (failure != 0) refuse(program.string(), "not to be run", "a program");
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  return outcome;
+}
+
+/// The JSON line that a mutant printed; why there is none in "failure".
+nlohmann::json json_from(const Mutant& mutant, const std::vector<std::string>& arguments) {
+  const Outcome outcome = run_program(mutant.program, arguments);
+  nlohmann::json json = nlohmann::json::parse(outcome.output, nullptr, false);
+  if (!json.is_object()) {
+    const bool signalled = outcome.status < 0;
+    json = {{"failure", (signalled ? "ended by signal " : "ended with status ") +
+                            std::to_string(signalled ? -outcome.status : outcome.status)}};
+  }
+  return json;
+}
+
+/// Calls `work` for each mutant, two at a time, and `take` with the results in order.
+void for_each_mutant(const std::vector<Mutant>& mutants,
+                     const std::function<nlohmann::json(const Mutant&)>& work,
+                     const std::function<void(const Mutant&, const nlohmann::json&)>& take) {
+  constexpr std::size_t kAtOnce = 2;
+  std::vector<std::future<nlohmann::json>> running;
+  for (std::size_t i = 0; i < mutants.size() + kAtOnce; ++i) {
+    if (i < mutants.size()) running.push_back(std::async(std::launch::async, work, std::cref(mutants[i])));
+    if (i >= kAtOnce - 1 && i - (kAtOnce - 1) < mutants.size()) {
+      const std::size_t oldest = i - (kAtOnce - 1);
+      take(mutants[oldest], running[oldest].get());
+    }
+  }
+}
+
+// ---- finding mutants ---------------------------------------------------------------------------
+
+/// Beside this program: build/mutants for build/bin/etalon.
+fs::path default_folder() {
+  std::error_code failure;
+  const fs::path self = fs::read_symlink("/proc/self/exe", failure);
+  return failure ? fs::path("build/mutants") : self.parent_path().parent_path() / "mutants";
+}
+
+std::vector<fs::path> folders_in(const fs::path& folder) {
+  std::vector<fs::path> folders;
+  for (const auto& each : fs::directory_iterator(folder)) {
+    if (each.is_directory()) folders.push_back(each.path());
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+/// \throws Refusal when there are none, or some are not built: a mutant that did not run must not go
+/// unnoticed
+std::vector<Mutant> mutants_of(const MutantsOptions& options) {
+  const fs::path root = options.folder.empty() ? default_folder() : fs::path(options.folder);
+  const std::string remedy = "programs there, made by the build target mutants";
+  if (!fs::is_directory(root)) refuse("--dir", root.string() + ", which is no directory", remedy);
+  std::vector<std::string> entries = options.entries;
+  if (entries.empty()) {
+    for (const fs::path& folder : folders_in(root)) entries.push_back(folder.filename().string());
+  }
+  std::vector<Mutant> mutants;
+  std::vector<std::string> missing;
+  for (const std::string& entry : entries) {
+    if (!options.entries.empty()) Registry::instance().entry(entry);
+    if (!fs::is_directory(root / entry)) refuse("--dir", root.string() + " without " + entry, remedy);
+    for (const fs::path& folder : folders_in(root / entry)) {
+      const Mutant mutant{entry, folder.filename().string(), folder / "mutant"};
+      if (!fs::exists(mutant.program)) missing.push_back(entry + "/" + mutant.name);
+      mutants.push_back(mutant);
+    }
+  }
+  if (mutants.empty()) refuse("--dir", root.string() + ", where there is no mutant", remedy);
+  if (!missing.empty())
+    refuse("--dir", root.string() + ", where " + listed(missing) + " did not get built", remedy);
+  return mutants;
+}
+
+/// The mutants of each entry, in order.
+std::vector<std::vector<Mutant>> by_entry(const std::vector<Mutant>& mutants) {
+  std::vector<std::vector<Mutant>> groups;
+  for (const Mutant& mutant : mutants) {
+    if (groups.empty() || groups.back().front().entry != mutant.entry) groups.emplace_back();
+    groups.back().push_back(mutant);
+  }
+  return groups;
+}
+
+// ---- which law catches -------------------------------------------------------------------------
+
+void print_verdict(const Mutant& mutant, const nlohmann::json& verdict) {
+  if (verdict.value("caught", false)) {
+    fmt::print("  caught    {:32} by {} ({})\n", mutant.name, verdict.value("law", ""),
+               verdict.value("scalar", ""));
+  } else {
+    fmt::print("  SURVIVED  {:32} {}\n", mutant.name, verdict.value("failure", ""));
+  }
+  std::fflush(stdout);
+}
+
+int run_laws(const std::vector<Mutant>& mutants, JsonLines& json) {
+  const bool talks = !json.owns_standard_output();
+  ProgressBar bar;
+  long done = 0, survivors = 0;
+  for (const std::vector<Mutant>& group : by_entry(mutants)) {
+    if (talks) fmt::print("{}\n", group.front().entry);
+    long caught = 0;
+    bar.show(done, static_cast<long>(mutants.size()), group.front().entry);
+    for_each_mutant(
+        group, [](const Mutant& mutant) { return json_from(mutant, {}); },
+        [&](const Mutant& mutant, const nlohmann::json& verdict) {
+          nlohmann::json record = verdict;
+          record["entry"] = mutant.entry;
+          record["mutant"] = mutant.name;
+          record["caught"] = verdict.value("caught", false);
+          caught += record["caught"] ? 1 : 0;
+          bar.clear();
+          json.write(record);
+          if (talks) print_verdict(mutant, record);
+          bar.show(++done, static_cast<long>(mutants.size()), mutant.entry);
+        });
+    bar.clear();
+    const long seeded = static_cast<long>(group.size());
+    survivors += seeded - caught;
+    if (talks) fmt::print("  {} of {} caught\n", caught, seeded);
+  }
+  return survivors == 0 ? kGood : kLawFailed;
+}
+
+// ---- what inputs can tell ----------------------------------------------------------------------
+
+/// Every size at its small limit, and the first one, which most entries count tokens with, longer.
+std::vector<Case> detection_cases(const Entry& entry) {
+  Case small;
+  for (const Size& size : entry.sizes) small.settings[size.name] = size.small;
+  std::vector<Case> cases{small};
+  if (!entry.sizes.empty()) {
+    const Size& first = entry.sizes.front();
+    for (const Index longer : {Index{64}, Index{256}}) {
+      Case one = small;
+      one.settings[first.name] = std::min(longer, first.large);
+      const Index before = cases.back().settings[first.name];
+      if (one.settings[first.name] > before) cases.push_back(one);
+    }
+  }
+  for (Case& one : cases) {
+    if (entry.adjust) entry.adjust(one.settings);
+    one.settings = entry.with_defaults(one.settings);
+  }
+  return cases;
+}
+
+/// What each mutant gives for a case. One that crashes refuses all forms: nobody could have missed that.
+std::vector<CaseOutputs> outputs_of(const Entry& entry, const Case& one, const std::vector<Mutant>& mutants) {
+  std::vector<CaseOutputs> outputs;
+  for_each_mutant(
+      mutants,
+      [&](const Mutant& mutant) {
+        return json_from(mutant, {"--outputs", to_string(one)});
+      },
+      [&](const Mutant&, const nlohmann::json& given) {
+        if (!given.contains("failure")) {
+          outputs.push_back(case_outputs(given));
+          return;
+        }
+        CaseOutputs crash;
+        for (const Form& form : entry.forms) crash.refusals[form.name] = given["failure"];
+        outputs.push_back(crash);
+      });
+  return outputs;
+}
+
+nlohmann::json detection_record(const Entry& entry, const Case& one, std::string_view profile,
+                                const std::vector<Mutant>& mutants, const std::vector<bool>& excluded) {
+  std::vector<std::string> unseen;
+  for (std::size_t i = 0; i < mutants.size(); ++i) {
+    if (!excluded[i]) unseen.push_back(mutants[i].name);
+  }
+  return {{"entry", entry.name},    {"profile", profile},       {"settings", one.settings},
+          {"case", to_string(one)}, {"seeded", mutants.size()}, {"excluded", mutants.size() - unseen.size()},
+          {"not_excluded", unseen}};
+}
+
+/// Which mutants a case excludes, one record a profile.
+void detect(const Entry& entry, const Case& one, const std::vector<Mutant>& mutants, JsonLines& json) {
+  const std::vector<CaseOutputs> outputs = outputs_of(entry, one, mutants);
+  const Detection detection(entry, one);
+  for (const std::string_view profile : kDetectionProfiles) {
+    const nlohmann::json record =
+        detection_record(entry, one, profile, mutants, detection.excluded(profile, outputs));
+    json.write(record);
+    if (json.owns_standard_output()) continue;
+    const auto unseen = record["not_excluded"].get<std::vector<std::string>>();
+    fmt::print("  {:24} {:2} of {:2} excluded{}\n", profile, mutants.size() - unseen.size(), mutants.size(),
+               unseen.empty() ? "" : "; could not have seen " + listed(unseen));
+    std::fflush(stdout);
+  }
+}
+
+int run_detection(const std::vector<Mutant>& mutants, JsonLines& json) {
+  ProgressBar bar;
+  long done = 0;
+  for (const std::vector<Mutant>& group : by_entry(mutants)) {
+    const Entry& entry = Registry::instance().entry(group.front().entry);
+    bar.show(done, static_cast<long>(mutants.size()), entry.name);
+    done += static_cast<long>(group.size());
+    if (entry.forms.empty()) continue;  // nothing to compare outputs of
+    for (const Case& one : detection_cases(entry)) {
+      bar.clear();
+      if (!json.owns_standard_output()) fmt::print("{}, {}\n", entry.name, to_string(one));
+      bar.show(done, static_cast<long>(mutants.size()), entry.name + ", " + to_string(one));
+      detect(entry, one, group, json);
+    }
+  }
+  return kGood;
+}
+
+}  // namespace
+
+void add_mutants(CLI::App& program, int& status) {
+  const auto options = std::make_shared<MutantsOptions>();
+  CLI::App* command = program.add_subcommand(
+      "mutants", "run the seeded faults: every one must be caught by a law, examples not counted");
+  command->add_option("NAME", options->entries, "algorithms; all when left out");
+  command
+      ->add_option("--dir", options->folder,
+                   "where the mutants were built; beside this program when left out")
+      ->type_name("DIR");
+  command->add_flag(
+      "--detection", options->detection,
+      "instead say which faults a comparison within the error budget could have seen, by format and size");
+  add_json_option(*command, options->json);
+  command->callback([options, &status] {
+    const std::vector<Mutant> mutants = mutants_of(*options);
+    JsonLines json(options->json);
+    status = options->detection ? run_detection(mutants, json) : run_laws(mutants, json);
+  });
+}
+
+}  // namespace etalon

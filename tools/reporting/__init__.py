@@ -1,0 +1,1 @@
+"""Turns what the etalon program measured into pages: reads JSON, computes nothing anew, writes HTML."""
