@@ -122,9 +122,10 @@ class Array {
     return values().subspan(row_offset(t), static_cast<std::size_t>(shape_[1]));
   }
 
-  /// All values in row-major order.
-  std::span<T> values() { return values_; }
-  std::span<const T> values() const { return values_; }
+  /// All values in row-major order. Not of a temporary array, which would be gone before they are read.
+  std::span<T> values() & { return values_; }
+  std::span<const T> values() const& { return values_; }
+  std::span<const T> values() const&& = delete;
 
  private:
   template <class... I>

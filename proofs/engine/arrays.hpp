@@ -5,6 +5,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "reference/array.hpp"
 #include "reference/scalar/complex.hpp"
@@ -23,11 +24,14 @@ struct Arrays {
 
   /// A named real array.
   /// \throws std::invalid_argument when there is none of that name
-  const Array<T>& operator[](const std::string& name) const {
+  const Array<T>& operator[](const std::string& name) const& {
     const auto found = real.find(name);
     if (found == real.end()) throw std::invalid_argument("input " + name + " is missing, expected an array");
     return found->second;
   }
+
+  /// The same of a temporary: the array itself, since a reference would outlive it.
+  Array<T> operator[](const std::string& name) && { return std::as_const(*this)[name]; }
 
   /// A named real input that is a single number, or `otherwise` when it was not given.
   T number(const std::string& name, const T& otherwise) const {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <typeindex>
 #include <utility>
@@ -151,6 +152,9 @@ struct Entry {
   std::vector<Form> forms;
   std::vector<Law> laws;
   std::vector<Cost> costs;
+  /// Forms whose rounding budget is infinite in a number type, so that no law of it is made: (form, number
+  /// type).
+  std::set<std::pair<std::string, std::string>> without_budget;
   std::map<std::string, std::vector<Settings>> scales;  // what `etalon scale` runs: a name and its settings
   std::function<void(Settings&)> adjust;                // repairs drawn settings that do not fit together
   std::vector<std::function<void(Entry&)>>
@@ -395,6 +399,11 @@ class Builder {
   }
   Builder& cost(Cost cost) {
     if constexpr (kFirst) entry_.costs.push_back(std::move(cost));
+    return *this;
+  }
+  /// Says that no finite rounding budget can be derived for a form in a number type.
+  Builder& no_budget(std::string form, std::string scalar) {
+    if constexpr (kFirst) entry_.without_budget.insert({std::move(form), std::move(scalar)});
     return *this;
   }
   /// The settings that `etalon scale` runs the costs at, for one curve of the plots.

@@ -396,7 +396,7 @@ void rounding_body(Check& check, const Entry& entry, const Case& one, const std:
 
 template <class T>
 void add_rounding_variant(const Entry& entry, const Form& form, std::vector<LawVariant>& variants) {
-  if (!form.has<T>()) return;
+  if (!form.has<T>() || entry.without_budget.contains({form.name, std::string(scalar_name<T>)})) return;
   LawVariant variant;
   variant.scalar = scalar_name<T>;
   variant.shapes = 12;

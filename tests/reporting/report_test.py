@@ -35,8 +35,9 @@ class Formats(unittest.TestCase):
 
     def test_formulas_get_subscripts_and_stay_text(self):
         self.assertEqual(formats.formula("3 n d_k <b>"), "3 n <var>d<sub>k</sub></var> &lt;b&gt;")
-        self.assertEqual(formats.formula("ceil_log2(n)"), "ceil_log2(n)")
-        self.assertEqual(formats.formula("backward_log_decay"), "backward_log_decay")
+        self.assertEqual(formats.formula("n - 1 <= 3"), "n − 1 ≤ 3")
+        for words in ("ceil_log2(n)", "integer_significand", "backward_log_decay"):
+            self.assertEqual(formats.formula(words), words)
 
 
 def curve_of(totals, entry="one"):
@@ -80,6 +81,13 @@ class Scaling(unittest.TestCase):
         self.assertEqual([curve["name"] for curve in made], ["f, mask = 0", "f, mask = 1"])
         self.assertEqual([curve["x"] for curve in made], [[4, 8], [4, 8]])
         self.assertEqual(made[0]["fixed"], {"d": 4})
+
+
+    def test_choices_are_named(self):
+        row = {"entry": "one", "settings": {"mask": 2, "n": 2}}
+        parameter = {"name": "mask", "range": "from 1 to 2", "choices": ["full", "causal"]}
+        scaling.name_choices([row], [{"name": "one", "parameters": [parameter]}])
+        self.assertEqual(row["settings"], {"mask": "causal", "n": 2})
 
 
 class Verification(unittest.TestCase):
@@ -144,7 +152,7 @@ class Pages(unittest.TestCase):
 
     def test_the_json_has_every_record(self):
         report = json.loads(self.text_of("report.json"))
-        self.assertEqual(report["records"], self.data.records)
+        self.assertEqual(report["records"], load(FIXTURE).records)
         self.assertEqual(report["summary"]["laws"], len(self.data.records))
 
     def test_what_is_said_is_text_and_never_markup(self):

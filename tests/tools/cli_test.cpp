@@ -274,7 +274,8 @@ TEST_F(Cli, FailFastStopsAtTheFirstFailure) {
 TEST_F(Cli, AnInterruptLeavesCompleteLines) {
   const fs::path records = at("records.json");
   const pid_t child = start(ETALON_PROGRAM, {"verify", "gated_linear_attention", "--json", records});
-  while (!fs::exists(records) || fs::file_size(records) == 0)
+  const auto has_records = [&] { return fs::exists(records) && fs::file_size(records) > 0; };
+  for (int i = 0; i < 12'000 && !has_records(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   ::kill(child, SIGINT);
   EXPECT_EQ(finish(child).status, -SIGINT);
@@ -416,14 +417,20 @@ TEST_F(Eval, GivesTheWorkedExampleInEveryForm) {
 }
 
 TEST_F(Eval, ReadsInEveryNumberType) {
-  // Every number of the example, also on the way, has at most 4 bits, so that no format rounds.
-  for (const std::string scalar : {"real50", "Real100", "double", "float", "bfloat16", "float16", "e4m3",
+  // Every number of the example, also on the way, has at most 5 significant bits: all but E4M3 hold it
+  // exactly.
+  for (const std::string scalar : {"real50", "Real100", "double", "float", "bfloat16", "float16",
                                    "mixed<bfloat16, float>", "Mixed<Float16,float>"}) {
     const Result result = run(eval({"--scalar", scalar}));
     ASSERT_EQ(result.status, 0) << scalar << result.err;
     expect_output(1);
   }
   expect_refused({"--scalar", "float8"}, "float8, expected one of: Real50, Real100, double");
+  ASSERT_EQ(run(eval({"--scalar", "e4m3"})).status, 0);
+  EXPECT_EQ(npy::to_real(npy::read(at("out/state.npy")))(0, 0), 3)
+      << "2.875 lies between 2.75 and 3, whose code is even";
+  EXPECT_EQ(npy::to_real(npy::read(at("out/output.npy")))(3, 0), 2 * 3 + 1 * -2.25)
+      << "read from the rounded state";
 }
 
 TEST_F(Eval, SingleNumbersComeFromFileOrWord) {

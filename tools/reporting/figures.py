@@ -25,6 +25,8 @@ def _axis(label, log=False, values=()):
         axis.update(tickvals=numbers[::step], ticktext=[f"{x:,}" for x in numbers[::step]])
     elif decades > 2:
         axis.update(dtick=max(1, decades // 8), exponentformat="power")
+    else:
+        axis.update(dtick="D2")
     return axis
 
 

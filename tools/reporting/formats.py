@@ -69,9 +69,10 @@ def power_of_two(log2):
 
 
 def formula(text):
-    """d_k becomes d with a subscript; everything else stays as it is written."""
-    safe = str(escape(text or ""))
-    return Markup(re.sub(r"\b([A-Za-z]+)_([A-Za-z0-9]+)\b(?!\()", r"<var>\1<sub>\2</sub></var>", safe))
+    """d_k becomes d with a subscript, and signs become those of print; words stay as they are."""
+    signs = (text or "").replace(" - ", " − ").replace("<=", "≤").replace(">=", "≥")
+    safe = str(escape(signs))
+    return Markup(re.sub(r"\b([A-Za-z])_([A-Za-z0-9]{1,2})\b", r"<var>\1<sub>\2</sub></var>", safe))
 
 
 def words(identifier):

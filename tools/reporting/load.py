@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .formats import words
+
 
 @dataclass
 class Data:
@@ -17,6 +19,11 @@ class Data:
     faults: dict = field(default_factory=dict)  # what each seeded fault is: entry -> mutant -> words
     studies: dict = field(default_factory=dict)  # etalon study, by name
     run: dict = field(default_factory=dict)  # when, where, how long
+
+    def titles(self):
+        """The title of every entry that there is something about."""
+        names = {row["entry"] for rows in (self.records, self.scale, self.mutants) for row in rows}
+        return {**{name: words(name) for name in names}, **{entry["name"]: entry["title"] for entry in self.entries}}
 
 
 def _objects(path):

@@ -32,6 +32,9 @@ class Site:
         self.environment = _environment()
         self.studies = [studies.page_of(name, study) for name, study in data.studies.items()]
         self.abouts = {entry["name"]: entry for entry in data.entries}
+        self.titles = data.titles()
+        self.environment.filters["titled"] = lambda name: self.titles.get(name, formats.words(name))
+        scaling.name_choices(data.scale, data.entries)
         for row in data.scale:
             row["settings_text"] = scaling.told_settings(row)
         self.written = []
@@ -71,7 +74,7 @@ class Site:
 
     def _entry(self, name, own, crossing):
         about = self.abouts.get(name, {})
-        title = about.get("title", formats.words(name))
+        title = self.titles[name]
         rounding = verification.rounding_table(own["records"])
         curves = scaling.curves(own["scale"])
         plots = self._entry_plots(title, curves)
@@ -110,7 +113,7 @@ class Site:
             return
         plots = []
         for name, rows in sorted(verification.by_entry(self.data.scale).items()):
-            title = self.abouts.get(name, {}).get("title", formats.words(name))
+            title = self.titles[name]
             made = scaling.curves(rows)
             if (drawn := scaling.operations_figure(f"Operations of {title}", made)) is None:
                 continue

@@ -171,6 +171,17 @@ def same_heads(curve, reference):
     return all(curve["fixed"][name] == reference["fixed"][name] for name in shared)
 
 
+def name_choices(rows, entries):
+    """Settings that stand for a choice, such as mask = 1, get its name, such as causal."""
+    choices = {(entry["name"], parameter["name"]): (int(parameter["range"].split()[1]), parameter["choices"])
+               for entry in entries for parameter in entry.get("parameters", []) if parameter["choices"]}
+    for row in rows:
+        for name, value in row["settings"].items():
+            low, words = choices.get((row["entry"], name), (0, []))
+            if isinstance(value, int) and 0 <= value - low < len(words):
+                row["settings"][name] = words[value - low]
+
+
 def overlay(data):
     """The picture of all entries over n, with the crossings of softmax attention."""
     by_name = defaultdict(list)
@@ -193,7 +204,8 @@ def overlay(data):
                           "text": f"GLA needs fewer from n ≈ {found['n']:,.0f}"})
     if not best:
         return None
-    series = [{"name": formats.words(name), "x": curve["x"], "y": [row["total"] for row in curve["rows"]],
+    titles = data.titles()
+    series = [{"name": titles[name], "x": curve["x"], "y": [row["total"] for row in curve["rows"]],
                "text": [curve["name"]] * len(curve["x"])} for name, curve in best.items()]
     figure = figures.series_plot("Operations of all entries", "n", "operations", series, True, True, notes=notes)
     subject = []

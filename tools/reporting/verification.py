@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 
-from . import figures, formats
+from . import figures
 
 ROUNDING = "rounding: "
 KINDS = {
@@ -107,12 +107,12 @@ def detection_table(lines):
 def overview_rows(data):
     """One row for each entry."""
     records, mutants = by_entry(data.records), by_entry(data.mutants)
-    titles = {entry["name"]: entry.get("title", entry["name"]) for entry in data.entries}
+    titles = data.titles()
     rows = []
     for name, own in records.items():
         top = worst([record for record in own if is_rounding(record)])
         rows.append({
-            "name": name, "title": titles.get(name, formats.words(name)), "family": own[0]["family"],
+            "name": name, "title": titles[name], "family": own[0]["family"],
             "laws": len(own), "held": held(own), "cases": sum(record["cases"] for record in own),
             "comparisons": sum(record["comparisons"] for record in own), "worst": top,
             "log2_error": log2_any_error(own), "seeded": len(mutants[name]),
@@ -136,7 +136,7 @@ def overview_figure(data):
     names = sorted(worst_of)
     used = [[worst_of[name].get(scalar) for scalar in scalars] for name in names]
     return figures.heatmap("Worst fraction of the error budget", "number type", "entry", list(scalars),
-                           [formats.words(name) for name in names], used, "fraction of the error budget", most=1)
+                           [data.titles()[name] for name in names], used, "fraction of the error budget", most=1)
 
 
 def summary(data):
