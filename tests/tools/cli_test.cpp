@@ -447,6 +447,37 @@ TEST_F(Eval, SingleNumbersComeFromFileOrWord) {
   expect_refused({"--set", "scale=0.5"}, "expected one of the two");
 }
 
+TEST_F(Eval, OptionsThatAreOffNeedNoInput) {
+  const Words words{"eval", "softmax_attention", "--in", at("in"), "--out", at("out")};
+  put("query", Array<double>({4, 2}));  // every key fits alike, so that the output is the mean of the values
+  ASSERT_EQ(run(words).status, 0);
+  EXPECT_EQ(npy::to_real(npy::read(at("out/output.npy")))(3, 0), (1.0 + 3 - 1 + 2) / 4);
+  fs::remove_all(at("out"));
+  Words with_bias = words;
+  with_bias.insert(with_bias.end(), {"--set", "bias_given=yes"});
+  expect_refusal(with_bias, "bias.npy (n_q x n_k)");
+  with_bias.back() = "bias_given=maybe";
+  expect_refusal(with_bias, "\"maybe\", expected one of: no, yes");
+  with_bias.back() = "mask=given";
+  expect_refusal(with_bias, "allowed.npy (n_q x n_k)");
+  npy::write(at("in/allowed.npy"),
+             Array<Index>::matrix({{0, 1, 0, 0}, {1, 0, 0, 0}, {1, 0, 0, 0}, {1, 0, 0, 0}}));
+  ASSERT_EQ(run(with_bias).status, 0);
+  EXPECT_EQ(npy::to_real(npy::read(at("out/output.npy")))(0, 0), 3) << "only key 1 is allowed";
+}
+
+/// The curve on a square of 2 by 2 visits (0,0), (0,1), (1,1), (1,0).
+TEST_F(Eval, SizesWithoutInputsComeFromWords) {
+  const Words words{"eval", "hilbert_height_prioritized", "--out", at("out"), "--set", "X=2", "Y=2"};
+  expect_refusal(words, "the size Z is not given, expected --set Z=VALUE");
+  Words all = words;
+  all.push_back("Z=1");
+  ASSERT_EQ(run(all).status, 0);
+  const Array<Index> order = npy::to_index(npy::read(at("out/gather.npy")));
+  EXPECT_EQ(std::vector<Index>(order.values().begin(), order.values().end()),
+            (std::vector<Index>{0, 1, 3, 2}));
+}
+
 TEST_F(Eval, BackwardFormsNeedGradients) {
   expect_refused({}, "d_output.npy (n x d_v), d_state.npy (d_k x d_v)", ":backward");
   put("d_output", Array<double>({4, 2}));

@@ -165,6 +165,15 @@ void print(const nlohmann::json& record) {
   }
 }
 
+Arrays<double> evaluated(const Reading& reading, const Form& form, const Given& given) {
+  try {
+    return reading.run(form, given.arrays(), given.settings());
+  } catch (const std::exception& failure) {
+    given.refuse_if_missing(failure);
+    throw;
+  }
+}
+
 int eval(EvalOptions options) {
   const std::size_t colon = options.target.find(':');
   const Entry& entry = Registry::instance().entry(options.target.substr(0, colon));
@@ -176,7 +185,7 @@ int eval(EvalOptions options) {
   const Given given(entry, form, options.given);
   OutputFolder folder(options.out, options.force);
   JsonLines json(options.json);
-  const Arrays<double> out = reading.run(form, given.arrays(), given.settings());
+  const Arrays<double> out = evaluated(reading, form, given);
   folder.write(out);
   nlohmann::json record{{"entry", entry.name},       {"form", form.name},
                         {"scalar", reading.scalar},  {"settings", given.settings()},

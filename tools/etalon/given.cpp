@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <stdexcept>
 
 #include "tools/etalon/common.hpp"
 
@@ -78,7 +79,6 @@ Given::Given(const Entry& entry, const Form& form, const GivenOptions& options)
   list_needed(form);
   for (const std::string& word : options.words) take_word(word);
   for (const Needed& needed : needed_) take_file(needed);
-  require_all_inputs();
   settle_settings();
   require_parameters_in_range();
   require_compound_axes();
@@ -193,21 +193,40 @@ void Given::require_positive(const std::string& size) const {
   if (known.value < 1) refuse(size, std::to_string(known.value) + " (by " + known.from + ")", "1 or more");
 }
 
-void Given::require_all_inputs() const {
+std::vector<std::string> Given::missing_files(const std::string& asked_for) const {
   std::vector<std::string> missing;
   for (const Needed& needed : needed_) {
-    if (needed.shape.empty() || has(needed.name)) continue;  // texts have a value for a single number
+    if (has(needed.name) || (needed.shape.empty() && needed.name != asked_for)) continue;
     missing.push_back(needed.name + ".npy (" + shape_text(needed.shape) + ")");
   }
-  if (missing.empty()) return;
-  refuse("--in", folder_.empty() ? "left out" : folder_ + ", where files are missing", listed(missing));
+  return missing;
+}
+
+void Given::refuse_missing(const std::string& asked_for) const {
+  refuse("--in", folder_.empty() ? "left out" : folder_ + ", where files are missing",
+         listed(missing_files(asked_for)));
+}
+
+void Given::refuse_if_missing(const std::exception& failure) const {
+  for (const Needed& needed : needed_) {
+    const std::string message = "input " + needed.name + " is missing";  // by `Arrays`
+    if (!has(needed.name) && std::string(failure.what()).starts_with(message)) refuse_missing(needed.name);
+  }
+  const bool from_map =
+      dynamic_cast<const std::out_of_range*>(&failure) != nullptr;  // complex and integer inputs
+  if (from_map && !missing_files("").empty()) refuse_missing("");
 }
 
 void Given::settle_settings() {
   for (const auto& [name, known] : known_) settings_[name] = known.value;
   for (const Size& size : entry_.sizes) {
-    if (!settings_.contains(size.name))
-      refuse("the size " + size.name, "not given", "--set " + size.name + "=VALUE");
+    if (settings_.contains(size.name)) continue;
+    for (const Needed& needed : needed_) {  // the file that would have said so may be what is missing
+      for (const Expression& axis : needed.shape) {
+        if (axis.text() == size.name && !has(needed.name)) refuse_missing("");
+      }
+    }
+    refuse("the size " + size.name, "not given", "--set " + size.name + "=VALUE");
   }
   settings_ = entry_.with_defaults(settings_);
 }

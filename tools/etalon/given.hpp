@@ -3,6 +3,7 @@
 /// together.
 #pragma once
 
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -32,6 +33,9 @@ class Given {
   const Settings& settings() const { return settings_; }
   /// Words and files as they were given, by input name, for the record.
   const std::map<std::string, std::string>& origins() const { return origins_; }
+  /// Which inputs a form needs depends on the settings, so only the form itself can tell: if it failed for
+  /// want of an input that was left out, this refuses with the inputs that are missing.
+  void refuse_if_missing(const std::exception& failure) const;
 
  private:
   enum class Type { real, complex, index };
@@ -58,7 +62,9 @@ class Given {
   void take_file(const Needed& needed);
   void bind_axes(const Needed& needed, const Shape& shape);
   void require_positive(const std::string& size) const;
-  void require_all_inputs() const;
+  /// The inputs that were left out, with their shapes; a single number only if it is the one `asked_for`.
+  std::vector<std::string> missing_files(const std::string& asked_for) const;
+  [[noreturn]] void refuse_missing(const std::string& asked_for) const;
   void settle_settings();
   void require_parameters_in_range() const;
   void require_compound_axes() const;
