@@ -281,7 +281,7 @@ struct Pair {
 };
 
 void PrintTo(const Pair& pair, std::ostream* out) {
-  *out << pair.fails << " in " << pair.scalar;
+  *out << pair.holds << ", not " << pair.fails << ", in " << pair.scalar;
 }
 
 class EveryKind : public testing::TestWithParam<Pair> {};

@@ -50,6 +50,13 @@ class Browser:
         self._buffer = b""
         self._number = 0
         self._events = []
+        try:
+            self._attach()
+        except BrowserError:
+            self._end()
+            raise
+
+    def _attach(self):
         target = self._call("Target.createTarget", {"url": "about:blank"}, session=None)["targetId"]
         self._session = self._call("Target.attachToTarget", {"targetId": target, "flatten": True},
                                    session=None)["sessionId"]
@@ -61,9 +68,14 @@ class Browser:
 
     def __exit__(self, *_):
         try:
-            self._call("Browser.close", session=None)
+            self._call("Browser.close", session=None, timeout=10)
             self._process.wait(timeout=10)
         except (BrowserError, subprocess.TimeoutExpired):
+            pass
+        self._end()
+
+    def _end(self):
+        if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
         os.close(self._commands)
