@@ -22,8 +22,8 @@ struct GivenOptions {
 };
 
 /// Collects what was given for one form. The first axis that carries a symbol such as n gives it its value,
-/// and every other must agree; sizes that no axis carries come from the words. Inputs that are a single
-/// number may be left out.
+/// and every other must agree; sizes that no axis carries come from the words. Inputs may be left out as long
+/// as the form does not ask for them.
 class Given {
  public:
   /// \throws Refusal, npy::Error
