@@ -115,6 +115,11 @@ bool excludes_arrays(const Arrays<Bound>& truth, const Arrays<Bound>& in_double,
 
 }  // namespace
 
+bool has_budgets(const Entry& entry) {
+  return std::any_of(entry.forms.begin(), entry.forms.end(),
+                     [](const Form& form) { return form.has<Computed>() && form.has<Bound>(); });
+}
+
 CaseOutputs outputs_in_double(const Entry& entry, const Case& one) {
   CaseOutputs all;
   for (const Form& form : entry.forms) {

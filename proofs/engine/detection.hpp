@@ -27,6 +27,10 @@ struct CaseOutputs {
   std::map<std::string, std::string> refusals;
 };
 
+/// True when some form computes in floating point, so that its outputs have error budgets. Orders of integers
+/// have none.
+bool has_budgets(const Entry& entry);
+
 /// Runs every form that can be read in double precision, backward forms with drawn gradients of the outputs.
 CaseOutputs outputs_in_double(const Entry& entry, const Case& one);
 

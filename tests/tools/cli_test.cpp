@@ -466,6 +466,30 @@ TEST_F(Eval, OptionsThatAreOffNeedNoInput) {
   EXPECT_EQ(npy::to_real(npy::read(at("out/output.npy")))(0, 0), 3) << "only key 1 is allowed";
 }
 
+/// With one state, step 1 and eigenvalue -2 the bilinear transform gives lambda-bar = 0 and B-bar = B / 2, so
+/// that the state is u B / 2 and the output 2 Re(C u B / 2) + D u.
+TEST_F(Eval, ComplexTensorsComeAndGo) {
+  const auto put_complex = [&](const std::string& name, double re, double im) {
+    npy::write(at("in/" + name + ".npy"), Array<Complex<double>>({1}, Complex<double>(re, im)));
+  };
+  put_complex("minus_lambda", 2, 0);
+  put_complex("B", 1, 3);
+  put_complex("C", 1, 0);
+  put_complex("initial_state", 7, 7);
+  put("signal", Array<double>({1}, 3.0));
+  const Words words{"eval",    "s4d:recurrent", "--in",   at("in"), "--out",
+                    at("out"), "--set",         "step=1", "D=0.5"};
+  const Result result = run(words);
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(npy::to_real(npy::read(at("out/y.npy")))(0), 2 * 3 * 0.5 + 0.5 * 3);
+  const Array<Complex<double>> state = npy::to_complex(npy::read(at("out/state.npy")));
+  EXPECT_EQ(state(0).re, 1.5);
+  EXPECT_EQ(state(0).im, 4.5);
+  put_complex("B", 1, std::nan(""));
+  fs::remove_all(at("out"));
+  expect_refusal(words, "B.npy: element (0) is ");
+}
+
 /// The curve on a square of 2 by 2 visits (0,0), (0,1), (1,1), (1,0).
 TEST_F(Eval, SizesWithoutInputsComeFromWords) {
   const Words words{"eval", "hilbert_height_prioritized", "--out", at("out"), "--set", "X=2", "Y=2"};

@@ -10,8 +10,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <filesystem>
-#include <functional>
 #include <future>
 #include <memory>
 
@@ -86,19 +86,16 @@ nlohmann::json json_from(const Mutant& mutant, const std::vector<std::string>& a
   return json;
 }
 
-/// Calls `work` for each mutant, two at a time, and `take` with the results in order.
-void for_each_mutant(const std::vector<Mutant>& mutants,
-                     const std::function<nlohmann::json(const Mutant&)>& work,
-                     const std::function<void(const Mutant&, const nlohmann::json&)>& take) {
-  constexpr std::size_t kAtOnce = 2;
-  std::vector<std::future<nlohmann::json>> running;
-  for (std::size_t i = 0; i < mutants.size() + kAtOnce; ++i) {
-    if (i < mutants.size()) running.push_back(std::async(std::launch::async, work, std::cref(mutants[i])));
-    if (i >= kAtOnce - 1 && i - (kAtOnce - 1) < mutants.size()) {
-      const std::size_t oldest = i - (kAtOnce - 1);
-      take(mutants[oldest], running[oldest].get());
-    }
+/// Calls `work` for each item, two at a time, and `take` with the results in order.
+template <class Item, class Work, class Take>
+void two_at_a_time(const std::vector<Item>& items, const Work& work, const Take& take) {
+  std::future<decltype(work(items.front()))> running;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    auto next = std::async(std::launch::async, work, std::cref(items[i]));
+    if (i > 0) take(items[i - 1], running.get());
+    running = std::move(next);
   }
+  if (!items.empty()) take(items.back(), running.get());
 }
 
 // ---- finding mutants ---------------------------------------------------------------------------
@@ -176,7 +173,7 @@ int run_laws(const std::vector<Mutant>& mutants, JsonLines& json) {
     if (talks) fmt::print("{}\n", group.front().entry);
     long caught = 0;
     bar.show(done, static_cast<long>(mutants.size()), group.front().entry);
-    for_each_mutant(
+    two_at_a_time(
         group, [](const Mutant& mutant) { return json_from(mutant, {}); },
         [&](const Mutant& mutant, const nlohmann::json& verdict) {
           nlohmann::json record = verdict;
@@ -199,18 +196,44 @@ int run_laws(const std::vector<Mutant>& mutants, JsonLines& json) {
 
 // ---- what inputs can tell ----------------------------------------------------------------------
 
-/// Every size at its small limit, and the first one, which most entries count tokens with, longer.
+/// By the names of the entries: n, n_q, n_k ... count tokens.
+bool counts_tokens(const Size& size) {
+  return size.name == "n" || size.name.starts_with("n_");
+}
+
+/// The parameters of a case drawn from their ranges, so that options which are off by default get their turn;
+/// small values as often as large ones, because a chunk of 3 shows what one of 200 does not.
+Case with_drawn_parameters(const Entry& entry, Case one, std::uint64_t seed) {
+  one.seed = seed;
+  for (const Parameter& parameter : entry.parameters) {
+    const Settings settings = entry.with_defaults(one.settings);
+    const Index low = parameter.low(settings), count = std::max(low, parameter.high(settings)) - low + 1;
+    const double share = static_cast<double>(hash({seed, parameter.name, 0}, 16) >> 11) * 0x1p-53;
+    const auto drawn =
+        static_cast<Index>(std::pow(static_cast<double>(count + 1), share));  // from 1 to count
+    one.settings[parameter.name] = low + std::min(drawn, count) - 1;
+  }
+  return one;
+}
+
+/// Every size at its small limit, then 64 and 256 tokens; each with the default parameters and with drawn
+/// ones.
 std::vector<Case> detection_cases(const Entry& entry) {
-  Case small;
-  for (const Size& size : entry.sizes) small.settings[size.name] = size.small;
-  std::vector<Case> cases{small};
-  if (!entry.sizes.empty()) {
-    const Size& first = entry.sizes.front();
-    for (const Index longer : {Index{64}, Index{256}}) {
-      Case one = small;
-      one.settings[first.name] = std::min(longer, first.large);
-      const Index before = cases.back().settings[first.name];
-      if (one.settings[first.name] > before) cases.push_back(one);
+  std::vector<Case> cases;
+  for (const Index tokens : {Index{0}, Index{64}, Index{256}}) {
+    Case one;
+    bool grows = false;
+    for (const Size& size : entry.sizes) {
+      grows = grows || counts_tokens(size);
+      one.settings[size.name] = counts_tokens(size) ? std::max(size.small, tokens) : size.small;
+    }
+    if (tokens > 0 && !grows) break;
+    cases.push_back(one);
+    const std::uint64_t draws = entry.parameters.empty() ? 0
+                                : tokens == 256          ? 1
+                                                         : 3;  // the longest cost the most
+    for (std::uint64_t draw = 0; draw < draws; ++draw) {
+      cases.push_back(with_drawn_parameters(entry, one, static_cast<std::uint64_t>(tokens) + 2 + draw));
     }
   }
   for (Case& one : cases) {
@@ -223,7 +246,7 @@ std::vector<Case> detection_cases(const Entry& entry) {
 /// What each mutant gives for a case. One that crashes refuses all forms: nobody could have missed that.
 std::vector<CaseOutputs> outputs_of(const Entry& entry, const Case& one, const std::vector<Mutant>& mutants) {
   std::vector<CaseOutputs> outputs;
-  for_each_mutant(
+  two_at_a_time(
       mutants,
       [&](const Mutant& mutant) {
         return json_from(mutant, {"--outputs", to_string(one)});
@@ -255,16 +278,18 @@ nlohmann::json detection_record(const Entry& entry, const Case& one, std::string
 void detect(const Entry& entry, const Case& one, const std::vector<Mutant>& mutants, JsonLines& json) {
   const std::vector<CaseOutputs> outputs = outputs_of(entry, one, mutants);
   const Detection detection(entry, one);
-  for (const std::string_view profile : kDetectionProfiles) {
-    const nlohmann::json record =
-        detection_record(entry, one, profile, mutants, detection.excluded(profile, outputs));
-    json.write(record);
-    if (json.owns_standard_output()) continue;
-    const auto unseen = record["not_excluded"].get<std::vector<std::string>>();
-    fmt::print("  {:24} {:2} of {:2} excluded{}\n", profile, mutants.size() - unseen.size(), mutants.size(),
-               unseen.empty() ? "" : "; could not have seen " + listed(unseen));
-    std::fflush(stdout);
-  }
+  const std::vector<std::string_view> profiles(kDetectionProfiles.begin(), kDetectionProfiles.end());
+  two_at_a_time(
+      profiles, [&](std::string_view profile) { return detection.excluded(profile, outputs); },
+      [&](std::string_view profile, const std::vector<bool>& excluded) {
+        const nlohmann::json record = detection_record(entry, one, profile, mutants, excluded);
+        json.write(record);
+        if (json.owns_standard_output()) return;
+        const auto unseen = record["not_excluded"].get<std::vector<std::string>>();
+        fmt::print("  {:24} {:2} of {:2} excluded{}\n", profile, mutants.size() - unseen.size(),
+                   mutants.size(), unseen.empty() ? "" : "; could not have seen " + listed(unseen));
+        std::fflush(stdout);
+      });
 }
 
 int run_detection(const std::vector<Mutant>& mutants, JsonLines& json) {
@@ -274,7 +299,7 @@ int run_detection(const std::vector<Mutant>& mutants, JsonLines& json) {
     const Entry& entry = Registry::instance().entry(group.front().entry);
     bar.show(done, static_cast<long>(mutants.size()), entry.name);
     done += static_cast<long>(group.size());
-    if (entry.forms.empty()) continue;  // nothing to compare outputs of
+    if (!has_budgets(entry)) continue;  // no outputs that a budget belongs to
     for (const Case& one : detection_cases(entry)) {
       bar.clear();
       if (!json.owns_standard_output()) fmt::print("{}, {}\n", entry.name, to_string(one));
