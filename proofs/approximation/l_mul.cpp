@@ -1104,9 +1104,9 @@ void other_laws(EntryBuilder& entry) {
       .once(Kind::erratum, "gates of 16-bit L-Mul",
             "The paper's 256 counts the sign bit, its 157 for 8 bits does not: alike it would be 245",
             sixteen_bits_counted_twice)
-      .once(Kind::example, "all 8-bit products", "Hashes of all 65536 products in each format and mode",
-            hashes_of_all_pairs)
-      .once(Kind::example, "worked example", "Products by hand, in e4m3 and in float", worked_example);
+      .example("all 8-bit products", "Hashes of all 65536 products in each format and mode",
+               hashes_of_all_pairs)
+      .example("worked example", "Products by hand, in e4m3 and in float", worked_example);
 }
 
 const Registration<EntryBuilder> registration{

@@ -36,6 +36,11 @@ std::string_view to_string(Kind kind) {
   return "";
 }
 
+void Form::add(const std::type_info& scalar, std::string_view scalar_name, std::any evaluate) {
+  evaluators[std::type_index(scalar)] = std::move(evaluate);
+  scalars.push_back(scalar_name);
+}
+
 const Form& Entry::form(const std::string& form_name) const {
   std::string known;
   for (const Form& candidate : forms) {
@@ -45,10 +50,11 @@ const Form& Entry::form(const std::string& form_name) const {
   throw std::invalid_argument(name + ": form is " + form_name + ", expected one of: " + known);
 }
 
-Form* Entry::find_form(const std::string& form_name) {
+Form& Entry::open_form(const std::string& form_name, const std::string& meaning, bool backward) {
   const auto found = std::find_if(forms.begin(), forms.end(),
                                   [&](const Form& candidate) { return candidate.name == form_name; });
-  return found == forms.end() ? nullptr : &*found;
+  if (found != forms.end()) return *found;
+  return forms.emplace_back(Form{form_name, meaning, backward, {}, {}});
 }
 
 Settings Entry::with_defaults(Settings settings) const {

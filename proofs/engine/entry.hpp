@@ -89,6 +89,12 @@ struct Parameter {
 template <class T>
 using Evaluate = std::function<Arrays<T>(const Arrays<T>&, const Settings&)>;
 
+/// Thrown when a form is wanted in an arithmetic that it cannot be read in.
+class NotReadable : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
+};
+
 /// One way to compute the algorithm, in every arithmetic that has what it needs.
 struct Form {
   std::string name;
@@ -97,16 +103,17 @@ struct Form {
   std::map<std::type_index, std::any> evaluators;
   std::vector<std::string_view> scalars;
 
+  void add(const std::type_info& scalar, std::string_view scalar_name, std::any evaluate);
   template <class T>
   bool has() const {
     return evaluators.contains(std::type_index(typeid(T)));
   }
-  /// \throws std::invalid_argument when the form cannot be read in T
+  /// \throws NotReadable when the form cannot be read in T
   template <class T>
   Arrays<T> run(const Arrays<T>& in, const Settings& settings) const {
     const auto found = evaluators.find(std::type_index(typeid(T)));
     if (found == evaluators.end()) {
-      throw std::invalid_argument("form " + name + " cannot be read in " + std::string(scalar_name<T>));
+      throw NotReadable("form " + name + " cannot be read in " + std::string(scalar_name<T>));
     }
     return std::any_cast<const Evaluate<T>&>(found->second)(in, settings);
   }
@@ -162,7 +169,8 @@ struct Entry {
 
   /// \throws std::invalid_argument listing the forms that there are
   const Form& form(const std::string& form_name) const;
-  Form* find_form(const std::string& form_name);
+  /// The form of that name, made when there is none yet.
+  Form& open_form(const std::string& form_name, const std::string& meaning, bool backward);
   /// Settings with every parameter that is missing set to its default, clipped to its range.
   Settings with_defaults(Settings settings) const;
 };
@@ -391,6 +399,13 @@ class Builder {
     }
     return *this;
   }
+  /// The worked example of the literature, or a table of published numbers. No mutant compiles it: it must be
+  /// caught by a law that nobody wrote for its numbers.
+  template <class Body>
+  Builder& example(std::string name, std::string statement, Body body) {
+    if constexpr (!kMutant) once(Kind::example, std::move(name), std::move(statement), std::move(body));
+    return *this;
+  }
   /// A law made by one of the functions of `laws.hpp`.
   template <class Make>
   Builder& standard(Make&& make) {
@@ -416,26 +431,32 @@ class Builder {
   template <class F, class... Ts>
   void add_form(const std::string& name, const std::string& meaning, bool backward, F&& compute,
                 TypeList<Ts...>) {
-    Form* form = entry_.find_form(name);
-    if (form == nullptr) {
-      entry_.forms.push_back({name, meaning, backward, {}, {}});
-      form = &entry_.forms.back();
-    }
-    (add_evaluator<Ts>(*form, compute), ...);
+    Form& form = entry_.open_form(name, meaning, backward);
+    (add_evaluator<Ts>(form, compute), ...);
   }
+
+  static constexpr bool kMutant = std::is_same_v<Group, MutantScalars>;
+
+  template <class T, class F>
+  static constexpr bool can_read = std::is_invocable_v<F, const Arrays<T>&, const Settings&>;
+
+  /// For a mutant the first arithmetic that decides will do: compiling it is what costs.
+  template <class T, class F>
+  static constexpr bool is_redundant = (can_read<PrimeField, F> && (std::is_same_v<T, RationalExp2> ||
+                                                                    std::is_same_v<T, Dual<RationalExp2>>)) ||
+                                       (can_read<RationalExp2, F> && std::is_same_v<T, Bounded<Real50>>);
 
   template <class T, class F>
   void add_evaluator(Form& form, const F& compute) {
-    if constexpr (std::is_invocable_v<F, const Arrays<T>&, const Settings&>) {
-      form.evaluators[std::type_index(typeid(T))] = Evaluate<T>(compute);
-      form.scalars.push_back(scalar_name<T>);
+    if constexpr (can_read<T, F> && !(kMutant && is_redundant<T, F>)) {
+      form.add(typeid(T), scalar_name<T>, Evaluate<T>(compute));
     }
   }
 
   /// A mutant's laws are decided in the arithmetics that it was compiled for; the true text's in all.
   template <class T, class Body>
   void add_variant(Law& law, const Body& body) {
-    if constexpr (!std::is_same_v<Group, MutantScalars> || contains<T, MutantScalars>) {
+    if constexpr (!kMutant || contains<T, MutantScalars>) {
       law.variants.push_back(variant<T>(body));
     }
   }
@@ -451,7 +472,7 @@ class Builder {
       Trial<T> trial(check, entry, one);
       body(trial);
     };
-    if constexpr (std::is_same_v<T, PrimeField> && !std::is_same_v<Group, MutantScalars>) {
+    if constexpr (std::is_same_v<T, PrimeField> && !kMutant) {
       made.degree_body = [&entry, body](Check& check, const Case& one) {
         Trial<Degree> trial(check, entry, one);
         body(trial);

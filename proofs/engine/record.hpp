@@ -12,9 +12,10 @@ namespace etalon {
 struct Record {
   std::string entry, family, kind, law, statement, scalar, limit_entry;
   bool holds = false;
-  long cases = 0;        // cases that were run
-  long comparisons = 0;  // numbers that were compared
-  long unbounded = 0;    // comparisons whose budget was infinite, which claim nothing
+  bool undecided = false;  // a form of the law cannot be read in this arithmetic; it does not hold either
+  long cases = 0;          // cases that were run
+  long comparisons = 0;    // numbers that were compared
+  long unbounded = 0;      // comparisons whose budget was infinite, which claim nothing
   double seconds = 0;
   double worst_fraction = 0;               // of an error budget
   double log2_error_probability = 0;       // that a false identity slipped through; 0 where exact or bounded

@@ -90,6 +90,7 @@ class Deciding {
       if (variant_.degree_body) repeat_at_further_points(one);
       return true;
     } catch (const std::exception& broken) {
+      undecided_ = dynamic_cast<const NotReadable*>(&broken) != nullptr;
       message_ = broken.what();
       failing_ = one;
       ++cases_;
@@ -101,6 +102,7 @@ class Deciding {
   long cases() const { return cases_; }
   const std::string& message() const { return message_; }
   const Case& failing() const { return failing_; }
+  bool undecided() const { return undecided_; }
   /// log2 of the probability that some shape passed although the identity is false there.
   double log2_error_probability() const { return std::log2(probability_); }
 
@@ -137,6 +139,7 @@ class Deciding {
   double probability_ = 0;
   std::string message_;
   Case failing_;
+  bool undecided_ = false;
 };
 
 std::string reproduction(const Entry& entry, const Law& law, const LawVariant& variant,
@@ -183,6 +186,7 @@ Record run_law(const Entry& entry, const Law& law, const LawVariant& variant, co
       record.message = text.str();
     }
   }
+  record.undecided = deciding.undecided();
   record.cases = deciding.cases();
   record.comparisons = deciding.all().comparisons();
   record.unbounded = deciding.all().unbounded();

@@ -334,7 +334,7 @@ void traps(EntryBuilder& entry) {
 }
 
 void examples(EntryBuilder& entry) {
-  entry.once(Kind::example, "worked example", "Four tokens, two channels, by hand", [](Check& check) {
+  entry.example("worked example", "Four tokens, two channels, by hand", [](Check& check) {
     using R = Rational;
     const R half = R(1) / R(2), quarter = R(1) / R(4);
     gla::Input<R> in{Array<R>::matrix({{R(1), R(2)}, {R(0), R(1)}, {R(1), R(-1)}, {R(2), R(1)}}),

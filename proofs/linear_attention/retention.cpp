@@ -133,35 +133,35 @@ void laws_of(EntryBuilder& entry) {
                                      power *= decay;
                                    }
                                  })
-      .once(Kind::example, "worked example",
-            "Four tokens with and without rotation; the decays of four heads", [](Check& check) {
-              using R = Rational;
-              const auto over = [](Index a, Index b) { return R(a) / R(b); };
-              retention::Input<R> in{
-                  Array<R>::matrix({{R(1), R(0)}, {R(0), R(1)}, {R(1), R(1)}, {R(2), R(0)}}),
-                  Array<R>::matrix({{R(0), R(1)}, {R(1), R(0)}, {R(1), R(1)}, {R(0), R(2)}}),
-                  Array<R>::matrix({{R(1), R(0)}, {R(0), R(1)}, {R(2), R(-1)}, {R(3), R(4)}}),
-                  Array<Complex<R>>({1}, Complex<R>(R(1), R(0))),
-                  over(1, 2),
-                  Array<R>({2, 2})};
-              check.equal(
-                  retention::parallel(in).output,
-                  Array<R>::matrix(
-                      {{R(0), R(0)}, {over(1, 2), R(0)}, {over(17, 4), over(-3, 2)}, {R(2), over(-1, 2)}}),
-                  "output");
-              check.equal(retention::recurrent(in).state,
-                          Array<R>::matrix({{R(1), over(-1, 4)}, {over(57, 8), over(15, 2)}}), "state");
-              in.rotation(0) = Complex<R>(over(3, 5), over(4, 5));
-              check.equal(retention::parallel(in).output,
-                          Array<R>::matrix({{R(0), R(0)},
-                                            {over(3, 10), R(0)},
-                                            {over(417, 100), over(-21, 10)},
-                                            {over(361, 125), over(-77, 50)}}),
-                          "output with rotation");
-              const R decays[] = {over(31, 32), over(63, 64), over(127, 128), over(255, 256)};
-              for (Index h = 0; h < 4; ++h)
-                check.equal(retention::head_decay<R>(h), decays[h], "decay of a head");
-            });
+      .example("worked example", "Four tokens with and without rotation; the decays of four heads",
+               [](Check& check) {
+                 using R = Rational;
+                 const auto over = [](Index a, Index b) { return R(a) / R(b); };
+                 retention::Input<R> in{
+                     Array<R>::matrix({{R(1), R(0)}, {R(0), R(1)}, {R(1), R(1)}, {R(2), R(0)}}),
+                     Array<R>::matrix({{R(0), R(1)}, {R(1), R(0)}, {R(1), R(1)}, {R(0), R(2)}}),
+                     Array<R>::matrix({{R(1), R(0)}, {R(0), R(1)}, {R(2), R(-1)}, {R(3), R(4)}}),
+                     Array<Complex<R>>({1}, Complex<R>(R(1), R(0))),
+                     over(1, 2),
+                     Array<R>({2, 2})};
+                 check.equal(
+                     retention::parallel(in).output,
+                     Array<R>::matrix(
+                         {{R(0), R(0)}, {over(1, 2), R(0)}, {over(17, 4), over(-3, 2)}, {R(2), over(-1, 2)}}),
+                     "output");
+                 check.equal(retention::recurrent(in).state,
+                             Array<R>::matrix({{R(1), over(-1, 4)}, {over(57, 8), over(15, 2)}}), "state");
+                 in.rotation(0) = Complex<R>(over(3, 5), over(4, 5));
+                 check.equal(retention::parallel(in).output,
+                             Array<R>::matrix({{R(0), R(0)},
+                                               {over(3, 10), R(0)},
+                                               {over(417, 100), over(-21, 10)},
+                                               {over(361, 125), over(-77, 50)}}),
+                             "output with rotation");
+                 const R decays[] = {over(31, 32), over(63, 64), over(127, 128), over(255, 256)};
+                 for (Index h = 0; h < 4; ++h)
+                   check.equal(retention::head_decay<R>(h), decays[h], "decay of a head");
+               });
 }
 
 void costs(EntryBuilder& entry) {

@@ -732,21 +732,21 @@ void listed(Check& check, const Array<Index>& order, std::vector<Index> printed,
 
 void examples(EntryBuilder& entry) {
   entry
-      .once(Kind::example, "worked example: planes", "4 x 4 and 3 x 3 by hand",
-            [](Check& check) {
-              listed(check, hilbert::hilbert_plane(4, 4),
-                     {0, 4, 5, 1, 2, 3, 7, 6, 10, 11, 15, 14, 13, 9, 8, 12}, "Hilbert");
-              listed(check, hilbert::released_xy(4, 4),
-                     {0, 1, 5, 4, 2, 3, 7, 6, 10, 11, 15, 14, 8, 9, 13, 12}, "xy");
-              listed(check, hilbert::released_yx(4, 4),
-                     {0, 4, 5, 1, 8, 12, 13, 9, 10, 14, 15, 11, 2, 6, 7, 3}, "yx");
-              listed(check, hilbert::released_inverse(4, 4),
-                     {15, 14, 10, 11, 13, 12, 8, 9, 5, 4, 0, 1, 7, 6, 2, 3}, "xy inverse");
-              listed(check, hilbert::hilbert_plane(3, 3), {0, 3, 4, 1, 2, 5, 8, 7, 6}, "Hilbert, torn");
-              listed(check, hilbert::released_xy(3, 3), {0, 1, 4, 3, 2, 5, 8, 6, 7}, "Gray-Morton, torn");
-              check.equal(hilbert::gray_morton_key(2, 3, 1), Index{14}, "key of (3, 1)");
-            })
-      .once(Kind::example, "worked example: voxels", "2 x 2 x 2 and 4 x 4 x 2 by hand", [](Check& check) {
+      .example("worked example: planes", "4 x 4 and 3 x 3 by hand",
+               [](Check& check) {
+                 listed(check, hilbert::hilbert_plane(4, 4),
+                        {0, 4, 5, 1, 2, 3, 7, 6, 10, 11, 15, 14, 13, 9, 8, 12}, "Hilbert");
+                 listed(check, hilbert::released_xy(4, 4),
+                        {0, 1, 5, 4, 2, 3, 7, 6, 10, 11, 15, 14, 8, 9, 13, 12}, "xy");
+                 listed(check, hilbert::released_yx(4, 4),
+                        {0, 4, 5, 1, 8, 12, 13, 9, 10, 14, 15, 11, 2, 6, 7, 3}, "yx");
+                 listed(check, hilbert::released_inverse(4, 4),
+                        {15, 14, 10, 11, 13, 12, 8, 9, 5, 4, 0, 1, 7, 6, 2, 3}, "xy inverse");
+                 listed(check, hilbert::hilbert_plane(3, 3), {0, 3, 4, 1, 2, 5, 8, 7, 6}, "Hilbert, torn");
+                 listed(check, hilbert::released_xy(3, 3), {0, 1, 4, 3, 2, 5, 8, 6, 7}, "Gray-Morton, torn");
+                 check.equal(hilbert::gray_morton_key(2, 3, 1), Index{14}, "key of (3, 1)");
+               })
+      .example("worked example: voxels", "2 x 2 x 2 and 4 x 4 x 2 by hand", [](Check& check) {
         listed(check, hilbert::gather(hilbert::hilbert_plane(2, 2), 2), {0, 1, 2, 3, 6, 7, 4, 5}, "Hilbert");
         listed(check, hilbert::gather(hilbert::released_xy(2, 2), 2), {0, 1, 2, 3, 6, 7, 4, 5},
                "Gray-Morton");

@@ -675,79 +675,79 @@ void costs(EntryBuilder& entry) {
 
 void examples(EntryBuilder& entry) {
   entry
-      .once(Kind::example, "worked example in base 2",
-            "Three tokens, exact fractions, with a trace of the tiles",
-            [](Check& check) {
-              using X = RationalExp2;
-              const auto whole = [](Index a) { return X(a); };
-              const auto over = [](Index a, Index b) { return X(a) / X(b); };
-              const auto query =
-                  Array<X>::matrix({{whole(1), whole(0)}, {whole(0), whole(1)}, {whole(1), whole(1)}});
-              const auto key =
-                  Array<X>::matrix({{whole(1), whole(0)}, {whole(0), whole(1)}, {whole(1), whole(-1)}});
-              sa::Problem<X> in;
-              in.queries = 3;
-              in.score = sa::dot_product(query, key, whole(1));
-              in.value = Array<X>::matrix({{whole(1), whole(0)}, {whole(0), whole(1)}, {whole(2), whole(3)}});
-              const auto full = Array<X>::matrix(
-                  {{over(6, 5), over(7, 5)}, {over(4, 7), whole(1)}, {over(4, 5), whole(1)}});
-              check.equal(sa::safe(in), full, "full");
-              check.equal(sa::tiled(in, 2, whole(0)), full, "full, tiles of 2");
-              const auto first_tile = sa::over_keys(in, 2, 0, 2);
-              check.equal(first_tile.m, whole(1), "m after tile 1");
-              check.equal(first_tile.l, whole(2), "l after tile 1");
-              check.equal(first_tile.o[0], whole(1), "o after tile 1");
-              const auto both = merge(first_tile, sa::over_keys(in, 2, 2, 3));
-              check.equal(both.l, over(5, 2), "l after tile 2");
-              check.equal(both.o[1], over(5, 2), "o after tile 2");
-              in.mask = sa::causal_mask(3, 3);
-              const auto causal =
-                  Array<X>::matrix({{whole(1), whole(0)}, {over(1, 3), over(2, 3)}, {over(4, 5), whole(1)}});
-              check.equal(sa::safe(in), causal, "causal");
-            })
-      .once(Kind::example, "worked example in base e", "The same tokens with scale 1 / sqrt(2), to 15 digits",
-            [](Check& check) {
-              using R = Real50;
-              const auto query = Array<R>::matrix({{1, 0}, {0, 1}, {1, 1}});
-              const auto key = Array<R>::matrix({{1, 0}, {0, 1}, {1, -1}});
-              const R scale = 1 / sqrt(R(2));
-              sa::Problem<R> in;
-              in.queries = 3;
-              in.score = sa::dot_product(query, key, scale);
-              in.value = Array<R>::matrix({{1, 0}, {0, 1}, {2, 3}});
-              const auto expect = [&](const Array<R>& output, const std::vector<std::string>& printed,
-                                      const std::string& what) {
-                for (std::size_t i = 0; i < printed.size(); ++i)
-                  check.digits(output.values()[i], printed[i], what);
-              };
-              expect(sa::safe(in),
-                     {"1.20333627803936", "1.40111209267979", "0.564053899828016", "0.996063080345496",
-                      "0.796663721960642", "0.994439536601070"},
-                     "full");
-              check.digits(sa::log_sum_exp(sa::over_keys(in, 0, 0, 3)), "1.62062113905685", "L of row 1");
-              in.sink = R(0);
-              expect(sa::safe(in),
-                     {"1.00464232398999", "1.16976154932666", "0.439295884976473", "0.775752835865834",
-                      "0.665119225336672", "0.830238450673343"},
-                     "with a sink");
-              in.sink.reset();
-              in.mask = sa::causal_mask(3, 3);
-              const auto d_output = Array<R>::matrix({{1, 0}, {0, 1}, {1, -1}});
-              sa::Gradient<R> d = sa::backward_of_scores(in, d_output);
-              sa::backward_of_dot_product(query, key, scale, d);
-              expect(d.query,
-                     {"0", "0", "-0.156398596545110", "0.156398596545110", "0.227534108248795",
-                      "-0.115344163246779"},
-                     "dQ");
-              expect(d.key,
-                     {"0.339724053250812", "0.183325456705701", "-0.227534108248795", "-0.071135511703685",
-                      "-0.112189945002016", "-0.112189945002016"},
-                     "dK");
-              expect(d.value,
-                     {"1.40111209267979", "-0.0708736420064428", "0.401112092679786", "0.268649456646871",
-                      "0.197775814640428", "-0.197775814640428"},
-                     "dV");
-            });
+      .example(
+          "worked example in base 2", "Three tokens, exact fractions, with a trace of the tiles",
+          [](Check& check) {
+            using X = RationalExp2;
+            const auto whole = [](Index a) { return X(a); };
+            const auto over = [](Index a, Index b) { return X(a) / X(b); };
+            const auto query =
+                Array<X>::matrix({{whole(1), whole(0)}, {whole(0), whole(1)}, {whole(1), whole(1)}});
+            const auto key =
+                Array<X>::matrix({{whole(1), whole(0)}, {whole(0), whole(1)}, {whole(1), whole(-1)}});
+            sa::Problem<X> in;
+            in.queries = 3;
+            in.score = sa::dot_product(query, key, whole(1));
+            in.value = Array<X>::matrix({{whole(1), whole(0)}, {whole(0), whole(1)}, {whole(2), whole(3)}});
+            const auto full =
+                Array<X>::matrix({{over(6, 5), over(7, 5)}, {over(4, 7), whole(1)}, {over(4, 5), whole(1)}});
+            check.equal(sa::safe(in), full, "full");
+            check.equal(sa::tiled(in, 2, whole(0)), full, "full, tiles of 2");
+            const auto first_tile = sa::over_keys(in, 2, 0, 2);
+            check.equal(first_tile.m, whole(1), "m after tile 1");
+            check.equal(first_tile.l, whole(2), "l after tile 1");
+            check.equal(first_tile.o[0], whole(1), "o after tile 1");
+            const auto both = merge(first_tile, sa::over_keys(in, 2, 2, 3));
+            check.equal(both.l, over(5, 2), "l after tile 2");
+            check.equal(both.o[1], over(5, 2), "o after tile 2");
+            in.mask = sa::causal_mask(3, 3);
+            const auto causal =
+                Array<X>::matrix({{whole(1), whole(0)}, {over(1, 3), over(2, 3)}, {over(4, 5), whole(1)}});
+            check.equal(sa::safe(in), causal, "causal");
+          })
+      .example("worked example in base e", "The same tokens with scale 1 / sqrt(2), to 15 digits",
+               [](Check& check) {
+                 using R = Real50;
+                 const auto query = Array<R>::matrix({{1, 0}, {0, 1}, {1, 1}});
+                 const auto key = Array<R>::matrix({{1, 0}, {0, 1}, {1, -1}});
+                 const R scale = 1 / sqrt(R(2));
+                 sa::Problem<R> in;
+                 in.queries = 3;
+                 in.score = sa::dot_product(query, key, scale);
+                 in.value = Array<R>::matrix({{1, 0}, {0, 1}, {2, 3}});
+                 const auto expect = [&](const Array<R>& output, const std::vector<std::string>& printed,
+                                         const std::string& what) {
+                   for (std::size_t i = 0; i < printed.size(); ++i)
+                     check.digits(output.values()[i], printed[i], what);
+                 };
+                 expect(sa::safe(in),
+                        {"1.20333627803936", "1.40111209267979", "0.564053899828016", "0.996063080345496",
+                         "0.796663721960642", "0.994439536601070"},
+                        "full");
+                 check.digits(sa::log_sum_exp(sa::over_keys(in, 0, 0, 3)), "1.62062113905685", "L of row 1");
+                 in.sink = R(0);
+                 expect(sa::safe(in),
+                        {"1.00464232398999", "1.16976154932666", "0.439295884976473", "0.775752835865834",
+                         "0.665119225336672", "0.830238450673343"},
+                        "with a sink");
+                 in.sink.reset();
+                 in.mask = sa::causal_mask(3, 3);
+                 const auto d_output = Array<R>::matrix({{1, 0}, {0, 1}, {1, -1}});
+                 sa::Gradient<R> d = sa::backward_of_scores(in, d_output);
+                 sa::backward_of_dot_product(query, key, scale, d);
+                 expect(d.query,
+                        {"0", "0", "-0.156398596545110", "0.156398596545110", "0.227534108248795",
+                         "-0.115344163246779"},
+                        "dQ");
+                 expect(d.key,
+                        {"0.339724053250812", "0.183325456705701", "-0.227534108248795", "-0.071135511703685",
+                         "-0.112189945002016", "-0.112189945002016"},
+                        "dK");
+                 expect(d.value,
+                        {"1.40111209267979", "-0.0708736420064428", "0.401112092679786", "0.268649456646871",
+                         "0.197775814640428", "-0.197775814640428"},
+                        "dV");
+               });
 }
 
 const Registration<EntryBuilder> registration{"softmax_attention", [](EntryBuilder& entry) {

@@ -814,96 +814,98 @@ void costs(EntryBuilder& entry) {
 
 void examples(EntryBuilder& entry) {
   entry
-      .once(Kind::example, "worked example of LegS", "1, 2, -1, 3 with N = 4 in all discretisations",
-            [](Check& check) {
-              using R = Rational;
-              const auto f = Array<R>::vector({R(1), R(2), R(-1), R(3)});
-              const auto q = [](Index a, Index b) { return R(a) / R(b); };
-              const auto expect = [&](const Array<R>& states, std::vector<R> last, const std::string& what) {
-                check.equal(row_of(states, 3), Array<R>({4}, std::move(last)), what);
-              };
-              const auto gbt = [](const R& alpha) {
-                return [alpha](Array<R>& d, const R& sample, Index k) {
-                  hippo::legs_step_gbt(d, sample, k, alpha);
-                };
-              };
-              const auto exact = [](Array<R>& d, const R& sample, Index k) {
-                hippo::legs_step_zoh(d, sample, k);
-              };
-              const R half = q(1, 2);
-              expect(hippo::cell_start(4, f, exact), {q(5, 4), q(3, 16), q(9, 32), q(63, 256)}, "exact");
-              expect(hippo::cell_start(4, f, gbt(R(0))), {q(4, 3), q(1, 3), q(7, 3), q(31, 3)},
-                     "cell, forward");
-              expect(hippo::cell_start(4, f, gbt(half)), {q(9, 7), q(3, 14), q(89, 210), q(11, 21)},
-                     "cell, bilinear");
-              expect(hippo::cell_start(4, f, gbt(R(1))), {q(5, 4), q(3, 20), q(3, 20), q(11, 140)},
-                     "cell, backward");
-              expect(hippo::zero_start(4, f, gbt(R(0))), {q(5, 4), q(1, 4), q(3, 4), q(11, 4)},
-                     "zero, forward");
-              expect(hippo::zero_start(4, f, gbt(half)), {q(10, 9), q(13, 45), q(47, 315), q(136, 315)},
-                     "zero, bilinear");
-              expect(hippo::zero_start(4, f, gbt(R(1))), {R(1), q(4, 15), q(2, 35), q(1, 10)},
-                     "zero, backward");
+      .example("worked example of LegS", "1, 2, -1, 3 with N = 4 in all discretisations",
+               [](Check& check) {
+                 using R = Rational;
+                 const auto f = Array<R>::vector({R(1), R(2), R(-1), R(3)});
+                 const auto q = [](Index a, Index b) { return R(a) / R(b); };
+                 const auto expect = [&](const Array<R>& states, std::vector<R> last,
+                                         const std::string& what) {
+                   check.equal(row_of(states, 3), Array<R>({4}, std::move(last)), what);
+                 };
+                 const auto gbt = [](const R& alpha) {
+                   return [alpha](Array<R>& d, const R& sample, Index k) {
+                     hippo::legs_step_gbt(d, sample, k, alpha);
+                   };
+                 };
+                 const auto exact = [](Array<R>& d, const R& sample, Index k) {
+                   hippo::legs_step_zoh(d, sample, k);
+                 };
+                 const R half = q(1, 2);
+                 expect(hippo::cell_start(4, f, exact), {q(5, 4), q(3, 16), q(9, 32), q(63, 256)}, "exact");
+                 expect(hippo::cell_start(4, f, gbt(R(0))), {q(4, 3), q(1, 3), q(7, 3), q(31, 3)},
+                        "cell, forward");
+                 expect(hippo::cell_start(4, f, gbt(half)), {q(9, 7), q(3, 14), q(89, 210), q(11, 21)},
+                        "cell, bilinear");
+                 expect(hippo::cell_start(4, f, gbt(R(1))), {q(5, 4), q(3, 20), q(3, 20), q(11, 140)},
+                        "cell, backward");
+                 expect(hippo::zero_start(4, f, gbt(R(0))), {q(5, 4), q(1, 4), q(3, 4), q(11, 4)},
+                        "zero, forward");
+                 expect(hippo::zero_start(4, f, gbt(half)), {q(10, 9), q(13, 45), q(47, 315), q(136, 315)},
+                        "zero, bilinear");
+                 expect(hippo::zero_start(4, f, gbt(R(1))), {R(1), q(4, 15), q(2, 35), q(1, 10)},
+                        "zero, backward");
 
-              const auto d = hippo::legs_integral(4, f);
-              check.equal(hippo::legs_reconstruct(d, R(0)), q(95, 256), "reconstruction at 0");
-              check.equal(hippo::legs_reconstruct(d, q(1, 8)), q(46945, 32768), "at 1/8");
-              check.equal(hippo::legs_reconstruct(d, half), q(35, 64), "at 1/2");
-              check.equal(hippo::legs_reconstruct(d, q(7, 8)), q(66655, 32768), "at 7/8");
-              check.equal(hippo::legs_reconstruct(d, R(1)), q(1265, 256), "at 1");
-              R energy(0);
-              for (Index i = 0; i < 4; ++i) energy += R(2 * i + 1) * d(i) * d(i);
-              check.equal(energy, q(163015, 65536), "energy");
-              check.equal(hippo::legs_transition(4, half),
-                          Array<R>::matrix({{half, R(0), R(0), R(0)},
-                                            {q(-1, 4), q(1, 4), R(0), R(0)},
-                                            {R(0), q(-3, 8), q(1, 8), R(0)},
-                                            {q(1, 16), q(3, 16), q(-5, 16), q(1, 16)}}),
-                          "Phi(1/2)");
-            })
-      .once(Kind::example, "worked example of LegT and LagT", "1, 2, -1, 3 with N = 3, bilinear, from 0",
-            [](Check& check) {
-              using R = Rational;
-              const auto f = Array<R>::vector({R(1), R(2), R(-1), R(3)});
-              const auto q = [](Index a, Index b) { return R(a) / R(b); };
-              const auto run = [&](const hippo::System<R>& system, const R& step) {
-                return hippo::recurrent(hippo::bilinear(system, step), f, Array<R>({3}));
-              };
-              const auto lmu = run(hippo::lmu<R>(3), q(1, 4));
-              check.equal(row_of(lmu, 0), Array<R>::vector({q(86, 359), q(-216, 359), q(160, 359)}), "LMU");
-              check.equal(row_of(lmu, 3),
-                          Array<R>::vector({q(19267949762, 16610312161), q(-14117608872, 16610312161),
-                                            q(19816378720, 16610312161)}),
-                          "LMU after all samples");
-              check.equal(row_of(run(hippo::lagt<R>(3), q(1, 2)), 3),
-                          Array<R>::vector({q(834, 625), q(2344, 3125), q(1568, 3125)}), "LagT");
-              check.equal(row_of(run(hippo::lagt_code<R>(3), q(1, 2)), 3),
-                          Array<R>::vector({q(11380, 6561), q(38956, 59049), q(147508, 531441)}),
-                          "LagT of the code");
-            })
-      .once(Kind::example, "printed digits",
-            "The orthonormal state, a gradient's length, and impulses of LegS, LegT and FouT",
-            [](Check& check) {
-              using R = Real50;
-              const auto expect = [&](const Array<R>& values, const std::vector<std::string>& printed) {
-                for (std::size_t i = 0; i < printed.size(); ++i) {
-                  check.digits(values.values()[i], printed[i], "number " + std::to_string(i));
-                }
-              };
-              expect(hippo::orthonormal(hippo::legs_integral(4, Array<R>::vector({R(1), R(2), R(-1), R(3)}))),
-                     {"1.25", "0.324759526419", "0.628894118672", "0.651102861707"});
-              R sum(0);
-              const Array<R> gradient = hippo::legs_gradient(4, R(R(1) / R(2)), R(2));
-              for (const R& x : gradient.values()) sum += x * x;
-              check.digits(sqrt(sum), "0.889939429118634", "gradient");
-              const R half = R(1) / R(2);
-              expect(hippo::impulse(hippo::legs<R>(4), half),
-                     {"0.60653065971263", "0.22382984736742", "-0.58577160681482", "-0.47405647401044"});
-              expect(hippo::impulse(hippo::legt<R>(4, R(2)), R(1)),
-                     {"0.573143329282890", "-0.119736796943197", "-0.450174146343261", "0.048377654972969"});
-              expect(hippo::impulse(hippo::fout_real<R>(4, R(2), R(2)), half),
-                     {"0.402887626367475", "0", "-0.341355969502146", "0.690998921837336"});
-            });
+                 const auto d = hippo::legs_integral(4, f);
+                 check.equal(hippo::legs_reconstruct(d, R(0)), q(95, 256), "reconstruction at 0");
+                 check.equal(hippo::legs_reconstruct(d, q(1, 8)), q(46945, 32768), "at 1/8");
+                 check.equal(hippo::legs_reconstruct(d, half), q(35, 64), "at 1/2");
+                 check.equal(hippo::legs_reconstruct(d, q(7, 8)), q(66655, 32768), "at 7/8");
+                 check.equal(hippo::legs_reconstruct(d, R(1)), q(1265, 256), "at 1");
+                 R energy(0);
+                 for (Index i = 0; i < 4; ++i) energy += R(2 * i + 1) * d(i) * d(i);
+                 check.equal(energy, q(163015, 65536), "energy");
+                 check.equal(hippo::legs_transition(4, half),
+                             Array<R>::matrix({{half, R(0), R(0), R(0)},
+                                               {q(-1, 4), q(1, 4), R(0), R(0)},
+                                               {R(0), q(-3, 8), q(1, 8), R(0)},
+                                               {q(1, 16), q(3, 16), q(-5, 16), q(1, 16)}}),
+                             "Phi(1/2)");
+               })
+      .example(
+          "worked example of LegT and LagT", "1, 2, -1, 3 with N = 3, bilinear, from 0",
+          [](Check& check) {
+            using R = Rational;
+            const auto f = Array<R>::vector({R(1), R(2), R(-1), R(3)});
+            const auto q = [](Index a, Index b) { return R(a) / R(b); };
+            const auto run = [&](const hippo::System<R>& system, const R& step) {
+              return hippo::recurrent(hippo::bilinear(system, step), f, Array<R>({3}));
+            };
+            const auto lmu = run(hippo::lmu<R>(3), q(1, 4));
+            check.equal(row_of(lmu, 0), Array<R>::vector({q(86, 359), q(-216, 359), q(160, 359)}), "LMU");
+            check.equal(row_of(lmu, 3),
+                        Array<R>::vector({q(19267949762, 16610312161), q(-14117608872, 16610312161),
+                                          q(19816378720, 16610312161)}),
+                        "LMU after all samples");
+            check.equal(row_of(run(hippo::lagt<R>(3), q(1, 2)), 3),
+                        Array<R>::vector({q(834, 625), q(2344, 3125), q(1568, 3125)}), "LagT");
+            check.equal(row_of(run(hippo::lagt_code<R>(3), q(1, 2)), 3),
+                        Array<R>::vector({q(11380, 6561), q(38956, 59049), q(147508, 531441)}),
+                        "LagT of the code");
+          })
+      .example(
+          "printed digits", "The orthonormal state, a gradient's length, and impulses of LegS, LegT and FouT",
+          [](Check& check) {
+            using R = Real50;
+            const auto expect = [&](const Array<R>& values, const std::vector<std::string>& printed) {
+              for (std::size_t i = 0; i < printed.size(); ++i) {
+                check.digits(values.values()[i], printed[i], "number " + std::to_string(i));
+              }
+            };
+            expect(hippo::orthonormal(hippo::legs_integral(4, Array<R>::vector({R(1), R(2), R(-1), R(3)}))),
+                   {"1.25", "0.324759526419", "0.628894118672", "0.651102861707"});
+            R sum(0);
+            const Array<R> gradient = hippo::legs_gradient(4, R(R(1) / R(2)), R(2));
+            for (const R& x : gradient.values()) sum += x * x;
+            check.digits(sqrt(sum), "0.889939429118634", "gradient");
+            const R half = R(1) / R(2);
+            expect(hippo::impulse(hippo::legs<R>(4), half),
+                   {"0.60653065971263", "0.22382984736742", "-0.58577160681482", "-0.47405647401044"});
+            expect(hippo::impulse(hippo::legt<R>(4, R(2)), R(1)),
+                   {"0.573143329282890", "-0.119736796943197", "-0.450174146343261", "0.048377654972969"});
+            expect(hippo::impulse(hippo::fout_real<R>(4, R(2), R(2)), half),
+                   {"0.402887626367475", "0", "-0.341355969502146", "0.690998921837336"});
+          });
 }
 
 const Registration<EntryBuilder> registration{"hippo", [](EntryBuilder& entry) {

@@ -699,59 +699,60 @@ void costs(EntryBuilder& entry) {
 
 void examples(EntryBuilder& entry) {
   entry
-      .once(Kind::example, "worked example",
-            "S4D-Lin with N = 4, Delta = 1/8, 8 lags; DSS with the same numbers",
-            [](Check& check) {
-              using R = Real50;
-              const auto expect = [&](const Array<R>& K, const std::vector<std::string>& printed) {
-                for (std::size_t l = 0; l < printed.size(); ++l) {
-                  check.digits(K.values()[l], printed[l], "lag " + std::to_string(l));
-                }
-              };
-              const R step = R(1) / 8;
-              const s4d::System<R> system{
-                  s4d::lin<R>(4), Array<Complex<R>>({2}, Complex<R>(1)),
-                  Array<Complex<R>>::vector({Complex<R>(1), Complex<R>(R(1) / 2, -R(1) / 4)}), R(0)};
-              expect(s4d::kernel(s4d::zoh(system, step), 8),
-                     {"0.372102239445435", "0.353156222507235", "0.317192618557365", "0.269513765160954",
-                      "0.216636964419298", "0.165188470146924", "0.120911891815417", "0.087922999501182"});
-              expect(s4d::kernel(s4d::bilinear(system, step), 8),
+      .example("worked example", "S4D-Lin with N = 4, Delta = 1/8, 8 lags; DSS with the same numbers",
+               [](Check& check) {
+                 using R = Real50;
+                 const auto expect = [&](const Array<R>& K, const std::vector<std::string>& printed) {
+                   for (std::size_t l = 0; l < printed.size(); ++l) {
+                     check.digits(K.values()[l], printed[l], "lag " + std::to_string(l));
+                   }
+                 };
+                 const R step = R(1) / 8;
+                 const s4d::System<R> system{
+                     s4d::lin<R>(4), Array<Complex<R>>({2}, Complex<R>(1)),
+                     Array<Complex<R>>::vector({Complex<R>(1), Complex<R>(R(1) / 2, -R(1) / 4)}), R(0)};
+                 expect(s4d::kernel(s4d::zoh(system, step), 8),
+                        {"0.372102239445435", "0.353156222507235", "0.317192618557365", "0.269513765160954",
+                         "0.216636964419298", "0.165188470146924", "0.120911891815417", "0.087922999501182"});
+                 expect(
+                     s4d::kernel(s4d::bilinear(system, step), 8),
                      {"0.370531584451446", "0.352288116050183", "0.317466599109128", "0.271010349888268",
                       "0.219088493276831", "0.168064678077810", "0.123555288042565", "0.0897020988681216"});
-              expect(s4d::softmax_kernel(system.lambda, s4d::scaled_by(system.lambda, step), system.C, 8),
-                     {"-0.348346131427734", "-0.328360871819352", "-0.303932825301761", "-0.276660520157609",
-                      "-0.248523751018050"});
-            })
-      .once(Kind::example, "worked example of S4D-LegS",
-            "N = 4: the dense kernel, the diagonal data, and N = 64", [](Check& check) {
-              using R = Real50;
-              using Q = Rational;
-              const auto K = hippo::kernel(hippo::bilinear(s4d::legs_normal<Q>(4), Q(Q(1) / Q(8))),
-                                           Array<Q>({4}, Q(1)), 6);
-              check.equal(K(0), Q("34/129"), "lag 0");
-              check.equal(K(1), Q("221582/859785"), "lag 1");
-              check.equal(K(2), Q("3350217158/17191401075"), "lag 2");
-              check.equal(K(3), Q("1260171910266/12731187573875"), "lag 3");
-              check.digits(R(K(4)), "0.000958346725186726", "lag 4");
-              check.digits(R(K(5)), "-0.0710737987511366", "lag 5");
-              const auto omega = s4d::legs_frequencies<R>(4);
-              check.digits(omega(0), "4.6032930070668487", "frequency 0");
-              check.digits(omega(1), "0.5565011150837434", "frequency 1");
-              const auto B = s4d::legs_input<R>(4);
-              check.digits(B(0).re, "2.6580150700678287", "input 0");
-              check.digits(B(1).re, "0.9669311698835215", "input 1");
-              const std::vector<std::string> legs{"1303.27384", "433.03076", "258.15221", "182.62041"};
-              const std::vector<std::string> inv{"1283.42546", "414.22727", "240.38763", "165.88492"};
-              const auto legs_64 = s4d::legs_frequencies<R>(64);
-              const auto inv_64 = s4d::inv<R>(64);
-              for (std::size_t m = 0; m < legs.size(); ++m) {
-                check.digits(legs_64.values()[m], legs[m], "LegS");
-                check.digits(inv_64.values()[m].im, inv[m], "Inv");
-              }
-              check.digits(legs_64(31), "0.263857", "smallest of LegS");
-              check.digits(inv_64(31).im, "0.323362", "smallest of Inv");
-              for (Index m = 1; m < 32; ++m) check.expect(legs_64(m) < legs_64(m - 1), "strictly decreasing");
-            });
+                 expect(s4d::softmax_kernel(system.lambda, s4d::scaled_by(system.lambda, step), system.C, 8),
+                        {"-0.348346131427734", "-0.328360871819352", "-0.303932825301761",
+                         "-0.276660520157609", "-0.248523751018050"});
+               })
+      .example("worked example of S4D-LegS", "N = 4: the dense kernel, the diagonal data, and N = 64",
+               [](Check& check) {
+                 using R = Real50;
+                 using Q = Rational;
+                 const auto K = hippo::kernel(hippo::bilinear(s4d::legs_normal<Q>(4), Q(Q(1) / Q(8))),
+                                              Array<Q>({4}, Q(1)), 6);
+                 check.equal(K(0), Q("34/129"), "lag 0");
+                 check.equal(K(1), Q("221582/859785"), "lag 1");
+                 check.equal(K(2), Q("3350217158/17191401075"), "lag 2");
+                 check.equal(K(3), Q("1260171910266/12731187573875"), "lag 3");
+                 check.digits(R(K(4)), "0.000958346725186726", "lag 4");
+                 check.digits(R(K(5)), "-0.0710737987511366", "lag 5");
+                 const auto omega = s4d::legs_frequencies<R>(4);
+                 check.digits(omega(0), "4.6032930070668487", "frequency 0");
+                 check.digits(omega(1), "0.5565011150837434", "frequency 1");
+                 const auto B = s4d::legs_input<R>(4);
+                 check.digits(B(0).re, "2.6580150700678287", "input 0");
+                 check.digits(B(1).re, "0.9669311698835215", "input 1");
+                 const std::vector<std::string> legs{"1303.27384", "433.03076", "258.15221", "182.62041"};
+                 const std::vector<std::string> inv{"1283.42546", "414.22727", "240.38763", "165.88492"};
+                 const auto legs_64 = s4d::legs_frequencies<R>(64);
+                 const auto inv_64 = s4d::inv<R>(64);
+                 for (std::size_t m = 0; m < legs.size(); ++m) {
+                   check.digits(legs_64.values()[m], legs[m], "LegS");
+                   check.digits(inv_64.values()[m].im, inv[m], "Inv");
+                 }
+                 check.digits(legs_64(31), "0.263857", "smallest of LegS");
+                 check.digits(inv_64(31).im, "0.323362", "smallest of Inv");
+                 for (Index m = 1; m < 32; ++m)
+                   check.expect(legs_64(m) < legs_64(m - 1), "strictly decreasing");
+               });
 }
 
 const Registration<EntryBuilder> registration{"s4d", [](EntryBuilder& entry) {
