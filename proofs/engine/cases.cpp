@@ -138,11 +138,23 @@ std::vector<Case> smaller_cases(const Entry& entry, const Case& one) {
     candidate = fitted(entry, std::move(candidate));
     if (candidate.settings != one.settings || candidate.pattern != one.pattern) smaller.push_back(candidate);
   };
-  for (const auto& [name, value] : one.settings) {
-    Index low = 1;
+  const auto low_of = [&](const std::string& name) {
     for (const Parameter& parameter : entry.parameters) {
-      if (parameter.name == name) low = parameter.low(one.settings);
+      if (parameter.name == name) return parameter.low(one.settings);
     }
+    return Index{1};
+  };
+  // All settings at once, as low as they go and half way: one at a time may get stuck where two depend.
+  for (const Index part : {0, 1}) {
+    Case candidate = one;
+    for (auto& [name, value] : candidate.settings) {
+      const Index low = low_of(name);
+      if (value > low) value = low + part * (value - low) / 2;
+    }
+    propose(candidate);
+  }
+  for (const auto& [name, value] : one.settings) {
+    const Index low = low_of(name);
     for (const Index target : {low, low + (value - low) / 2, value - 1}) {
       if (target >= value || target < low) continue;
       Case candidate = one;

@@ -329,10 +329,10 @@ void add_costs(Entry& entry) {
           free_depth = std::max(free_depth, x.free_depth());
         };
         const auto out = entry.form(cost.form).run<Traced>(in, settings);
-        for (const auto& [name, array] : out.real) {
+        for (const auto& [output, array] : out.real) {
           for (const Traced& x : array.values()) deepen(x);
         }
-        for (const auto& [name, array] : out.complex) {
+        for (const auto& [output, array] : out.complex) {
           for (const auto& z : array.values()) {
             deepen(z.re);
             deepen(z.im);

@@ -81,7 +81,7 @@ nlohmann::json describe(const Law& law) {
 }
 
 nlohmann::json describe(const Cost& cost) {
-  nlohmann::json json{{"form", cost.form}, {"without", cost.without}};
+  nlohmann::json json{{"form", cost.form}, {"under", cost.under}, {"without", cost.without}};
   for (const auto& [name, formula] : formulas_of(cost)) json[name] = formula.text();
   return json;
 }

@@ -149,7 +149,7 @@ def _formulas(about):
         formulas = [(name, cost[name]) for name in (*scaling.COUNTS, "depth", "free_depth", "state")
                     if cost.get(name) is not None]
         if formulas:
-            stated.append({"form": cost["form"], "without": cost.get("without", []), "formulas": formulas})
+            stated.append({"form": cost["form"], "under": cost.get("under", ""), "without": cost.get("without", []), "formulas": formulas})
     return stated
 
 
