@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from reporting import formats, scaling, studies, verification
+from reporting import atlas, formats, scaling, studies, verification
 from reporting.check_pages import WIDTHS, check
 from reporting.load import load
 from reporting.render import render
@@ -44,6 +44,25 @@ def curve_of(totals, entry="one"):
     rows = [{"entry": entry, "form": "f", "curve": "c", "settings": {"n": n, "d": 4}, "total": total}
             for n, total in totals.items()]
     return scaling.curves(rows)[0]
+
+
+def limit(source, target, law, scalar="Rational", holds=True):
+    return {"kind": "limit", "entry": source, "family": "state_space", "limit_entry": target, "law": law,
+            "statement": f"{law} <&>", "scalar": scalar, "holds": holds}
+
+
+class Atlas(unittest.TestCase):
+    def test_a_law_is_one_edge_and_holds_only_where_all_its_arithmetics_do(self):
+        found = atlas.edges([limit("b", "c", "x"), limit("a", "b", "y"), limit("a", "b", "y", "PrimeField", False),
+                             {**limit("a", "b", "z"), "kind": "same"}])
+        self.assertEqual([(one["source"], one["target"], one["law"], one["scalars"], one["holds"]) for one in found],
+                         [("a", "b", "y", ["Rational", "PrimeField"], False), ("b", "c", "x", ["Rational"], True)])
+
+    def test_a_broken_law_is_red_and_words_are_no_markup(self):
+        records = [limit("a", "b", "y"), limit("b", "a", "z", holds=False)]
+        picture = atlas.svg(records, {"a": "<b> & \\N"})
+        self.assertEqual(picture.count(f'stroke="{atlas.BROKEN}"'), 2)  # the line and its head
+        self.assertIn("&lt;b&gt; &amp; \\N", picture)
 
 
 class Scaling(unittest.TestCase):
@@ -132,7 +151,7 @@ class Pages(unittest.TestCase):
         return (self.folder / page).read_text(encoding="utf-8")
 
     def test_there_is_a_page_for_everything(self):
-        expected = {"index.html", "equivalence.html", "scaling.html"}
+        expected = {"index.html", "equivalence.html", "atlas.html", "scaling.html"}
         expected |= {f"entry-{formats.slug(record['entry'])}.html" for record in self.data.records}
         expected |= {f"study-{formats.slug(name)}.html" for name in self.data.studies}
         self.assertEqual(set(self.pages), expected)

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 import plotly.offline
 
-from . import formats, scaling, studies, verification
+from . import atlas, formats, scaling, studies, verification
 
 _HERE = Path(__file__).parent
 
@@ -37,10 +37,13 @@ class Site:
         scaling.name_choices(data.scale, data.entries)
         for row in data.scale:
             row["settings_text"] = scaling.told_settings(row)
+        self.edges = atlas.edges(data.records)
         self.written = []
 
     def _navigation(self):
         pages = [("Summary", "index.html", "index"), ("Equivalence", "equivalence.html", "equivalence")]
+        if self.edges:
+            pages.append(("Atlas", "atlas.html", "atlas"))
         if self.data.scale:
             pages.append(("Scaling", "scaling.html", "scaling"))
         pages += [(study["title"], _study_file(study["name"]), "study " + study["name"]) for study in self.studies]
@@ -55,7 +58,7 @@ class Site:
 
     def index(self):
         self._write("index.html", "index.html.j2", "index", summary=verification.summary(self.data),
-                    studies=self.studies, has_scaling=bool(self.data.scale))
+                    studies=self.studies, has_scaling=bool(self.data.scale), edges=self.edges)
 
     def equivalence(self):
         figure = verification.overview_figure(self.data)
@@ -108,6 +111,13 @@ class Site:
         return [{"id": "plot-" + name, "title": caption, "note": note, "drawn": figure}
                 for name, caption, note, figure in drawn if figure is not None]
 
+    def atlas(self):
+        if not self.edges:
+            return
+        self._write("atlas.html", "atlas.html.j2", "atlas", edges=self.edges, legend=atlas.legend(self.data.records),
+                    picture=atlas.svg(self.data.records, self.titles))
+        atlas.write(self.data.records, self.titles, self.out)
+
     def scaling(self):
         if not self.data.scale:
             return
@@ -149,7 +159,8 @@ def _formulas(about):
         formulas = [(name, cost[name]) for name in (*scaling.COUNTS, "depth", "free_depth", "state")
                     if cost.get(name) is not None]
         if formulas:
-            stated.append({"form": cost["form"], "under": cost.get("under", ""), "without": cost.get("without", []), "formulas": formulas})
+            stated.append({"form": cost["form"], "under": cost.get("under", ""), "without": cost.get("without", []),
+                           "formulas": formulas})
     return stated
 
 
@@ -165,6 +176,7 @@ def render(data, out):
     site = Site(data, out)
     site.index()
     site.equivalence()
+    site.atlas()
     site.scaling()
     site.entries()
     site.study_pages()
