@@ -9,14 +9,16 @@ add_library(etalon_mutant_headers OBJECT engine/mutant_headers.cpp)
 target_compile_options(etalon_mutant_headers PRIVATE -O0)
 target_link_libraries(etalon_mutant_headers PUBLIC etalon_entries)
 set_target_properties(etalon_mutant_headers PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-target_precompile_headers(etalon_mutant_headers PRIVATE engine/entry.hpp)
+target_precompile_headers(etalon_mutant_headers PRIVATE engine/instances.hpp)
 
 # Texts that the engine's headers include themselves: a mutant must not meet the true text among the precompiled ones.
 set(precompiled_texts reference/approximation/l_mul.hpp)
 
-# etalon_mutant_program(NAME ENTRY_FILE FOLDER TEXT): the entry with the text of that folder, its laws, and a main.
-function(etalon_mutant_program program entry_file folder text)
-  etalon_entry_source(${entry_file} mutant source)
+# etalon_mutant_program(NAME ENTRY_FILE FOLDER TEXT GROUP): the entry with the text of that folder, and a main. In the
+# group `mutant` its forms are compiled, and judged by the laws of the true entry; in the group `thorough_mutant` its
+# laws are compiled too, for those that call the text beside the forms.
+function(etalon_mutant_program program entry_file folder text group)
+  etalon_entry_source(${entry_file} ${group} source)
   add_executable(${program} ${source})
   set_target_properties(${program} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${folder} OUTPUT_NAME mutant
                         POSITION_INDEPENDENT_CODE OFF)
@@ -43,7 +45,8 @@ foreach(entry_file IN LISTS entry_files)
   endif()
   string(JSON text GET ${list} text)
   # The control: what catches a mutant must hold for the true text, compiled the same way.
-  etalon_mutant_program(control-${name} ${entry_file} ${CMAKE_BINARY_DIR}/mutants/${name}/control ${text})
+  etalon_mutant_program(control-${name} ${entry_file} ${CMAKE_BINARY_DIR}/mutants/${name}/control ${text}
+                        thorough_mutant)
   set_property(GLOBAL APPEND PROPERTY ETALON_CONTROLS ${name})
   math(EXPR last "${count} - 1")
   foreach(number RANGE ${last})
@@ -55,7 +58,13 @@ foreach(entry_file IN LISTS entry_files)
               -DFOLDER=${folder} -P ${CMAKE_CURRENT_SOURCE_DIR}/mutate.cmake
       DEPENDS ${list_file} ${PROJECT_SOURCE_DIR}/${text} ${CMAKE_CURRENT_SOURCE_DIR}/mutate.cmake
       COMMENT "Seeding ${name}: ${mutant}")
-    etalon_mutant_program(mutant-${name}-${mutant} ${entry_file} ${folder} ${text})
+    string(JSON thorough ERROR_VARIABLE absent GET ${list} mutants ${number} thorough)
+    if(thorough)
+      set(group thorough_mutant)
+    else()
+      set(group mutant)
+    endif()
+    etalon_mutant_program(mutant-${name}-${mutant} ${entry_file} ${folder} ${text} ${group})
     target_sources(mutant-${name}-${mutant} PRIVATE ${folder}/${text})
     set_property(GLOBAL APPEND PROPERTY ETALON_MUTANTS "${name}/${mutant}")
   endforeach()

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iomanip>
 #include <limits>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -39,7 +41,9 @@ std::string show(const T& x) {
   } else if constexpr (requires { x.str(); }) {
     return x.str(20);
   } else {
-    return std::to_string(static_cast<double>(x));
+    std::ostringstream text;
+    text << std::setprecision(17) << static_cast<double>(x);
+    return text.str();
   }
 }
 

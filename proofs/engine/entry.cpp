@@ -89,6 +89,29 @@ Entry& Registry::open(const std::string& name) {
   return *place;
 }
 
+void Registry::replace_forms(const std::string& name) {
+  mutated_entry() = name;
+  Entry& entry = open(name);
+  for (Form& form : entry.forms) {
+    form.evaluators.clear();
+    form.scalars.clear();
+  }
+  std::vector<Law> drawn;
+  for (Law& law : entry.laws) {
+    std::erase_if(law.variants, [](const LawVariant& variant) {
+      return !variant.draws || !has_name(MutantScalars{}, variant.scalar);
+    });
+    for (LawVariant& variant : law.variants) variant.degree_body = nullptr;
+    if (!law.variants.empty()) drawn.push_back(std::move(law));
+  }
+  entry.laws = std::move(drawn);
+}
+
+void Registry::forget(const std::string& name) {
+  mutated_entry() = name;
+  entries_.erase(name);
+}
+
 const Entry& Registry::entry(const std::string& name) const {
   const auto found = entries_.find(name);
   if (found != entries_.end()) return *found->second;

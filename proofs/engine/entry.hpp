@@ -184,8 +184,11 @@ class Registry {
   /// \throws std::invalid_argument naming the entries that there are
   const Entry& entry(const std::string& name) const;
   std::vector<const Entry*> entries() const;
-  /// A mutant's registration replaces that of the true text.
-  void forget(const std::string& name) { entries_.erase(name); }
+  /// Empties the forms of an entry, for those of a mutant to fill. The drawn laws stay, in the arithmetics
+  /// that a mutant is read in; a law that is one fixed check calls the true text and goes.
+  void replace_forms(const std::string& name);
+  /// Drops an entry, for a mutant to register anew with its laws.
+  void forget(const std::string& name);
 
  private:
   std::map<std::string, std::unique_ptr<Entry>> entries_;
@@ -490,17 +493,16 @@ using laws = Builder<MachineScalars, true>;
 using exact = Builder<ExactScalars, false>;
 using oracle = Builder<OracleScalars, false>;
 using storage = Builder<StorageScalars, false>;
-using mutant = Builder<MutantScalars, true>;
+using mutant = Builder<MutantScalars, false>;          // the forms: laws are those of the true text's entry
+using thorough_mutant = Builder<MutantScalars, true>;  // laws that call the text themselves as well
 }  // namespace group
 
 /// Constructed once for each entry and group, before main.
 template <class AnyBuilder>
 struct Registration {
   Registration(const std::string& name, void (*fill)(AnyBuilder&)) {
-    if (std::is_same_v<AnyBuilder, group::mutant>) {
-      Registry::instance().forget(name);
-      mutated_entry() = name;
-    }
+    if (std::is_same_v<AnyBuilder, group::mutant>) Registry::instance().replace_forms(name);
+    if (std::is_same_v<AnyBuilder, group::thorough_mutant>) Registry::instance().forget(name);
     Entry& entry = Registry::instance().open(name);
     AnyBuilder builder(entry);
     fill(builder);

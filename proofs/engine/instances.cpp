@@ -1,5 +1,7 @@
 #include "proofs/engine/instances.hpp"
 
+ETALON_ALL_CONTAINERS();
+
 namespace etalon {
 
 template Arrays<double> draw_inputs<double>(const Entry&, const Case&, bool);

@@ -5,6 +5,36 @@
 
 #include "proofs/engine/entry.hpp"
 
+// The containers of a number type: vectors, arrays, and arrays by name. They are most of what an entry
+// without optimisation would compile.
+#define ETALON_CONTAINERS(prefix, ...)              \
+  prefix template class std::vector<__VA_ARGS__>;   \
+  prefix template class etalon::Array<__VA_ARGS__>; \
+  prefix template class std::map<std::string, etalon::Array<__VA_ARGS__>>
+
+#define ETALON_CONTAINERS_OF(prefix, ...) \
+  ETALON_CONTAINERS(prefix, __VA_ARGS__); \
+  ETALON_CONTAINERS(prefix, etalon::Complex<__VA_ARGS__>)
+
+#define ETALON_ALL_CONTAINERS(prefix)                               \
+  ETALON_CONTAINERS(prefix, etalon::Index);                         \
+  ETALON_CONTAINERS_OF(prefix, double);                             \
+  ETALON_CONTAINERS_OF(prefix, float);                              \
+  ETALON_CONTAINERS_OF(prefix, etalon::Counted<double>);            \
+  ETALON_CONTAINERS_OF(prefix, etalon::Traced);                     \
+  ETALON_CONTAINERS_OF(prefix, etalon::PrimeField);                 \
+  ETALON_CONTAINERS_OF(prefix, etalon::Degree);                     \
+  ETALON_CONTAINERS_OF(prefix, etalon::Rational);                   \
+  ETALON_CONTAINERS_OF(prefix, etalon::RationalExp2);               \
+  ETALON_CONTAINERS_OF(prefix, etalon::Dual<etalon::PrimeField>);   \
+  ETALON_CONTAINERS_OF(prefix, etalon::Dual<etalon::Degree>);       \
+  ETALON_CONTAINERS_OF(prefix, etalon::Dual<etalon::RationalExp2>); \
+  ETALON_CONTAINERS_OF(prefix, etalon::Real50);                     \
+  ETALON_CONTAINERS_OF(prefix, etalon::Bounded<etalon::Real50>);    \
+  ETALON_CONTAINERS_OF(prefix, etalon::Dual<etalon::Bounded<etalon::Real50>>)
+
+ETALON_ALL_CONTAINERS(extern);
+
 namespace etalon {
 
 extern template Arrays<double> draw_inputs<double>(const Entry&, const Case&, bool);

@@ -2,6 +2,8 @@
 /// The program that a mutant becomes: runs the laws of the mutated entry until one catches the fault, and
 /// prints which. Exit status 0 when a law caught it, 1 when it survived. With `--outputs "case"` it prints
 /// what its forms give for that case instead.
+#include <unistd.h>
+
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -32,7 +34,12 @@ nlohmann::json verdict() {
   return result;
 }
 
+/// Seconds after which a mutant is taken for one that never ends: a fault may turn a loop into an endless
+/// one.
+constexpr unsigned kPatience = 300;
+
 int run(int argc, char** argv) {
+  ::alarm(kPatience);  // ends the program by a signal, which whoever runs it reports
   if (argc == 3 && std::string_view(argv[1]) == "--outputs") {
     const Entry& entry = Registry::instance().entry(mutated_entry());
     std::cout << to_json(outputs_in_double(entry, parse_case(argv[2]))).dump() << '\n';

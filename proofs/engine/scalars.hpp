@@ -92,6 +92,12 @@ inline constexpr std::string_view scalar_name<Mixed<E4M3, float>> = "Mixed<E4M3,
 template <>
 inline constexpr std::string_view scalar_name<LMul> = "LMul";
 
+/// True when one of the number types has that name.
+template <class... Ts>
+bool has_name(TypeList<Ts...>, std::string_view name) {
+  return ((scalar_name<Ts> == name) || ...);
+}
+
 /// All of them, in the order of the reports.
 inline constexpr std::array kScalarNames{scalar_name<PrimeField>,
                                          scalar_name<Rational>,
