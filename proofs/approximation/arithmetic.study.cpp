@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "proofs/approximation/heads.hpp"
 #include "proofs/approximation/l_mul_errors.hpp"
 #include "proofs/engine/convert.hpp"
 #include "proofs/engine/entry.hpp"
@@ -25,44 +26,11 @@ using l_mul::Code;
 using l_mul::Offset;
 using l_mul::Rounding;
 using nlohmann::json;
-
-// ---- blocks of the page ------------------------------------------------------------------------
-
-json text_block(const std::string& text) {
-  return {{"kind", "text"}, {"text", text}};
-}
-
-json table(const std::string& title, const std::string& note, const json& columns, const json& rows) {
-  return {{"kind", "table"}, {"title", title}, {"note", note}, {"columns", columns}, {"rows", rows}};
-}
-
-struct Axis {
-  std::string label;
-  bool log = false;
-};
-
-json plot(const std::string& title, const std::string& note, const std::string& type, const Axis& x,
-          const Axis& y, const json& series) {
-  return {{"kind", "plot"},
-          {"title", title},
-          {"note", note},
-          {"type", type},
-          {"x", {{"label", x.label}, {"log", x.log}}},
-          {"y", {{"label", y.label}, {"log", y.log}}},
-          {"series", series}};
-}
-
-/// Progress over all parts of the study.
-class Steps {
- public:
-  Steps(int total, const Progress& progress) : total_(total), progress_(progress) {}
-  void next(const std::string& doing) { progress_(done_++, total_, doing); }
-  void finish() { progress_(total_, total_, "done"); }
-
- private:
-  int done_ = 0, total_;
-  const Progress& progress_;
-};
+using study_heads::corner;
+using study_heads::plot;
+using study_heads::Steps;
+using study_heads::table;
+using study_heads::text_block;
 
 // ---- products ----------------------------------------------------------------------------------
 
@@ -350,14 +318,6 @@ void dot_product_block(json& blocks) {
 constexpr Index kTokens = 512, kChannels = 64, kValues = 8;
 const Index kPrefixes[] = {32, 64, 128, 256, 512};
 
-Array<double> corner_of(const Array<double>& array, Index rows, Index columns) {
-  Array<double> part({rows, columns});
-  for (Index t = 0; t < rows; ++t) {
-    for (Index i = 0; i < columns; ++i) part(t, i) = array(t, i);
-  }
-  return part;
-}
-
 /// Numbers that float16 holds, so that every wider arithmetic is given the same.
 Array<double> normal_numbers(const char* name, Index rows, Index columns) {
   Array<double> array({rows, columns});
@@ -382,7 +342,7 @@ std::vector<Head> heads(const std::string& data_folder) {
       const auto path =
           std::filesystem::path(data_folder) / "attention_heads" / name / (std::string(input) + ".npy");
       const Index columns = std::string(input) == "value" ? kValues : kChannels;
-      head.in.real[input] = corner_of(npy::to_real(npy::read(path)), kTokens, columns);
+      head.in.real[input] = corner(npy::to_real(npy::read(path)), kTokens, columns);
     }
     all.push_back(std::move(head));
   }
@@ -669,7 +629,7 @@ void cost_block(json& blocks, const std::vector<Head>& all_heads) {
     for (const Index n : {kTokens / 2, kTokens}) {
       Arrays<double> in = inputs_of(algorithm, all_heads.front());
       for (auto& [name, array] : in.real) {
-        if (array.rank() == 2 && array.extent(0) == kTokens) array = corner_of(array, n, array.extent(1));
+        if (array.rank() == 2 && array.extent(0) == kTokens) array = corner(array, n, array.extent(1));
       }
       const Entry& entry = Registry::instance().entry(algorithm.entry);
       const Form& form = entry.form(algorithm.form);
