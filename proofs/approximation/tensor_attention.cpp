@@ -14,6 +14,16 @@ namespace px = polynomial_exp;
 const Expression n = symbol("n"), sources = symbol("sources"), d = symbol("d"), d_v = symbol("d_v"),
                  half = symbol("half_degree");
 
+/// A number type that a form is read in which is here to be compared with others: double precision, the
+/// oracle, and the types `Also` that its laws are decided in. Any further type would be compiled and decide
+/// nothing.
+template <class T, class... Also>
+concept ForTool = contains<T, TypeList<double, Real50, Real100, Bounded<Real50>, Also...>>;
+
+/// The same for a form that kernels run: also in all formats that numbers are stored in.
+template <class T, class... Also>
+concept ForKernel = ForTool<T, float, Also...> || contains<T, StorageScalars>;
+
 template <Field T>
 ta::Input<T> input_of(const Arrays<T>& in) {
   const Array<T>&key = in["key"], &value = in["value"];
@@ -74,35 +84,38 @@ void forms(EntryBuilder& entry) {
               return output_of(ta::direct(input_of(in)));
             })
       .form("safe", "the largest score subtracted first",
-            []<Exponential T>(const Arrays<T>& in, const Settings&) {
-              return output_of(ta::safe(input_of(in)));
-            })
+            []<ForKernel<Counted<double>, RationalExp2, Dual<RationalExp2>> T>(
+                const Arrays<T>& in, const Settings&) { return output_of(ta::safe(input_of(in))); })
       .form("online", "one pass over the tuples",
-            []<Exponential T>(const Arrays<T>& in, const Settings&) {
+            []<ForKernel<RationalExp2, Dual<RationalExp2>> T>(const Arrays<T>& in, const Settings&) {
               return output_of(ta::online(input_of(in)));
             })
       .form("materialised", "softmax attention to all tuples of keys, stored",
-            []<Exponential T>(const Arrays<T>& in, const Settings&) {
+            []<ForTool<RationalExp2, Dual<RationalExp2>> T>(const Arrays<T>& in, const Settings&) {
               return output_of(ta::materialised(input_of(in)));
             })
       .form("causal", "e^x of every tuple of tokens that are not later",
-            []<Exponential T>(const Arrays<T>& in, const Settings&) {
+            []<ForTool<RationalExp2, Dual<RationalExp2>> T>(const Arrays<T>& in, const Settings&) {
               return output_of(ta::causal(input_of(in)));
             })
       .form("polynomial_direct", "a polynomial of every score",
-            []<Field T>(const Arrays<T>& in, const Settings& settings) {
+            []<ForTool<Counted<double>, PrimeField, Degree, Rational, Dual<PrimeField>> T>(
+                const Arrays<T>& in, const Settings& settings) {
               return output_of(ta::polynomial_direct(input_of(in), polynomial_of<T>(settings)));
             })
       .form("factored", "sums over single tokens of each source, multiplied",
-            []<Field T>(const Arrays<T>& in, const Settings& settings) {
+            []<ForKernel<Counted<double>, PrimeField, Degree, Rational, RationalExp2, Dual<PrimeField>> T>(
+                const Arrays<T>& in, const Settings& settings) {
               return output_of(ta::factored(input_of(in), polynomial_of<T>(settings)));
             })
       .form("polynomial_causal", "a polynomial of every score of tokens that are not later",
-            []<Field T>(const Arrays<T>& in, const Settings& settings) {
+            []<ForTool<PrimeField, Degree, Rational, Dual<PrimeField>> T>(const Arrays<T>& in,
+                                                                          const Settings& settings) {
               return output_of(ta::polynomial_causal(input_of(in), polynomial_of<T>(settings)));
             })
       .form("recurrent", "causal: prefix sums of each source, multiplied",
-            []<Field T>(const Arrays<T>& in, const Settings& settings) {
+            []<ForKernel<Counted<double>, PrimeField, Degree, Rational, Dual<PrimeField>> T>(
+                const Arrays<T>& in, const Settings& settings) {
               const ta::Input<T> input = input_of(in);
               const px::Polynomial<T> c = polynomial_of<T>(settings);
               return output_of(ta::recurrent(input, c, ta::empty_memory(input, c)).output);
@@ -431,29 +444,29 @@ void invariants(EntryBuilder& entry) {
                            trial.equal(ta::online(in), product, "one token");
                            trial.equal(ta::factored(in, c), product, "one token, polynomial");
                          })
-      .law<Rational>(Kind::invariant, "an output is an average",
-                     "With an even Taylor polynomial weights are positive, so that every output lies between "
-                     "the least and the largest product of values",
-                     [](auto& trial) {
-                       using T = ScalarOf<decltype(trial)>;
-                       const ta::Input<T> in = input_of(trial.in);
-                       const auto output = trial.run("factored")["output"];
-                       for (Index l = 0; l < trial.size("d_v"); ++l) {
-                         T least(0), largest(0);
-                         bool first = true;
-                         const std::vector<T> one(static_cast<std::size_t>(trial.size("d_v")), T(1));
-                         ta::for_each_tuple(in, 0, trial.size("n"), {}, one,
-                                            [&](const T&, const std::vector<T>& value) {
-                                              const T& v = value[static_cast<std::size_t>(l)];
-                                              least = first || v < least ? v : least;
-                                              largest = first || largest < v ? v : largest;
-                                              first = false;
-                                            });
-                         for (Index i = 0; i < trial.size("n"); ++i) {
-                           trial.expect(least <= output(i, l) && output(i, l) <= largest, "outside");
-                         }
-                       }
-                     });
+      .law<RationalExp2>(
+          Kind::invariant, "an output is an average",
+          "With an even Taylor polynomial weights are positive, so that every output lies between "
+          "the least and the largest product of values",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            const ta::Input<T> in = input_of(trial.in);
+            const auto output = trial.run("factored")["output"];
+            for (Index l = 0; l < trial.size("d_v"); ++l) {
+              T least(0), largest(0);
+              bool first = true;
+              const std::vector<T> one(static_cast<std::size_t>(trial.size("d_v")), T(1));
+              ta::for_each_tuple(in, 0, trial.size("n"), {}, one, [&](const T&, const std::vector<T>& value) {
+                const T& v = value[static_cast<std::size_t>(l)];
+                least = first || v < least ? v : least;
+                largest = first || largest < v ? v : largest;
+                first = false;
+              });
+              for (Index i = 0; i < trial.size("n"); ++i) {
+                trial.expect(least <= output(i, l) && output(i, l) <= largest, "outside");
+              }
+            }
+          });
 }
 
 void bounds(EntryBuilder& entry) {
@@ -560,7 +573,7 @@ void traps(EntryBuilder& entry) {
             "with "
             "degree 2 it does",
             [](Check& check) {
-              using R = Rational;
+              using R = RationalExp2;
               ta::Input<R> in{
                   Array<R>::matrix({{R(1), R(0)}}),
                   {{Array<R>::matrix({{R(1), R(1)}, {R(2), R(1)}}), Array<R>::matrix({{R(1)}, {R(0)}})}},
@@ -573,7 +586,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::invariant, "odd degrees can fail, and say so",
             "Weights that add up to 0 are an error that names the query and the degree",
             [](Check& check) {
-              using R = Rational;
+              using R = RationalExp2;
               const ta::Source<R> source{Array<R>({1, 1}, R(1)), Array<R>({1, 1}, R(5))};
               const ta::Input<R> in{Array<R>({1, 1}, R(-1)), {source, source}, R(1)};
               for (const bool direct : {true, false}) {
@@ -670,16 +683,16 @@ void costs(EntryBuilder& entry) {
 
 void examples(EntryBuilder& entry) {
   entry.example("worked example", "Two tokens, two sources, scale 1/2", [](Check& check) {
-    const auto exact = example_input<Rational>();
-    const auto of = [](int a, int b) { return Rational(a) / Rational(b); };
-    check.equal(ta::factored(exact, px::taylor<Rational>(2)),
-                Array<Rational>::matrix({{of(110, 27), of(1, 6)}, {of(81, 26), of(1, 2)}}), "degree 2");
-    check.equal(ta::factored(exact, px::taylor<Rational>(4)),
-                Array<Rational>::matrix({{of(2036, 475), of(67, 950)}, {of(3853, 1234), of(1, 2)}}),
+    const auto exact = example_input<RationalExp2>();
+    const auto of = [](int a, int b) { return RationalExp2(a) / RationalExp2(b); };
+    check.equal(ta::factored(exact, px::taylor<RationalExp2>(2)),
+                Array<RationalExp2>::matrix({{of(110, 27), of(1, 6)}, {of(81, 26), of(1, 2)}}), "degree 2");
+    check.equal(ta::factored(exact, px::taylor<RationalExp2>(4)),
+                Array<RationalExp2>::matrix({{of(2036, 475), of(67, 950)}, {of(3853, 1234), of(1, 2)}}),
                 "degree 4");
-    const auto weight = [](const Rational& x) { return px::horner(px::taylor<Rational>(2), x); };
+    const auto weight = [](const RationalExp2& x) { return px::horner(px::taylor<RationalExp2>(2), x); };
     check.equal(ta::sums_over_tuples(exact, weight, ta::all_tokens(exact)).denominator,
-                Array<Rational>::vector({of(27, 4), of(13, 4)}), "D, degree 2");
+                Array<RationalExp2>::vector({of(27, 4), of(13, 4)}), "D, degree 2");
     const auto in = example_input<Real50>();
     const Array<Real50> output = ta::direct(in);
     const char* const printed[] = {"4.306477373488", "0.05973015752917", "3.122459331202", "0.5"};

@@ -1,4 +1,4 @@
-"""python3 -m reporting names | note | pages | summary: see --help. tools/report calls them in this order."""
+"""python3 -m reporting names | note | fast | pages | summary: see --help. tools/report calls them in this order."""
 
 import argparse
 import datetime
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import formats
+from . import fast_path, formats
 from .load import load
 from .render import render
 
@@ -49,6 +49,12 @@ def note(arguments):
         "stages": [{"name": name, "seconds": float(seconds)} for name, seconds in stages],
     }
     (arguments.data / "run.json").write_text(json.dumps(run, indent=1), encoding="utf-8")
+
+
+def fast(arguments):
+    """Writes the study of the fast path, from what its tests measured and from the dated records."""
+    made = fast_path.study(arguments.data / "fast.json", arguments.results)
+    (arguments.data / "studies" / "fast_path.json").write_text(json.dumps(made, indent=1), encoding="utf-8")
 
 
 def pages(arguments):
@@ -105,6 +111,8 @@ def main():
     noting = command(note, "write when, where and how long the run was")
     noting.add_argument("--effort", type=float, default=1)
     noting.add_argument("--stage", action="append", default=[], metavar="NAME=SECONDS")
+    command(fast, "write the study of the fast path").add_argument("--results", required=True, type=Path,
+                                                                   help="folder of the dated records")
     rendering = command(pages, "write the pages", "out")
     rendering.add_argument("--proofs", type=Path, help="folder of the entries, for the words on seeded faults")
     command(summary, "print one screen about a report", "out")

@@ -26,6 +26,9 @@ Definition number (x : Qc) : string := array [] [x].
 Definition vector (n : nat) (f : nat -> Qc) : string := array [n] (map f (seq 0 n)).
 Definition matrix (rows columns : nat) (f : nat -> nat -> Qc) : string :=
   array [rows; columns] (flat_map (fun i => map (f i) (seq 0 columns)) (seq 0 rows)).
+Definition cube (layers rows columns : nat) (f : nat -> nat -> nat -> Qc) : string :=
+  array [layers; rows; columns]
+    (flat_map (fun a => flat_map (fun i => map (f a i) (seq 0 columns)) (seq 0 rows)) (seq 0 layers)).
 Definition complex_vector (n : nat) (f : nat -> complex Qc) : string :=
   object [("shape", listed [natural n]);
           ("values", listed (map (fun i => fraction (re (f i))) (seq 0 n)));
