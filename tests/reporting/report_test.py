@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from reporting import atlas, formats, scaling, studies, verification
+from reporting import atlas, fast_path, formats, scaling, studies, verification
 from reporting.check_pages import WIDTHS, check
 from reporting.load import load
 from reporting.render import render
@@ -120,6 +120,54 @@ class Verification(unittest.TestCase):
         row, = verification.detection_table([{**line, "excluded": 2, "not_excluded": ["x", "y"]},
                                              {**line, "excluded": 3, "not_excluded": ["y"]}])
         self.assertEqual((row["least"], row["most"], row["never"]), (0.5, 0.75, ["y"]))
+
+
+class FastPath(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def _write(self, name, content):
+        (self.folder / name).write_text(json.dumps(content), encoding="utf-8")
+        return self.folder / name
+
+    def _texts(self, study):
+        return " ".join(block["text"] for block in study["blocks"] if block["kind"] == "text")
+
+    def _rows(self, study, title):
+        return next(block["rows"] for block in study["blocks"] if block.get("title", "").startswith(title)
+                    and block["kind"] == "table")
+
+    def test_what_was_not_measured_is_said(self):
+        words = self._texts(fast_path.study(self.folder / "fast.json", self.folder))
+        for part in ("tests of the fast path were not run", "speed on a CPU", "speed on a GPU"):
+            self.assertIn(part, words)
+
+    def test_the_worst_case_of_a_core_counts(self):
+        tests = self._write("fast.json", {"testsuites": [{"name": "All/DeltaRuleTest", "testsuite": [
+            {"name": "A/0", "value_param": "n=1", "fraction_of_budget": "0.25"},
+            {"name": "A/1", "value_param": "n=2", "fraction_of_budget": "0.5"},
+            {"name": "Named"}]}]})
+        rows = self._rows(fast_path.study(tests, self.folder), "Error as a fraction")
+        self.assertEqual(rows, [["DeltaRule", "fraction of budget", 2, 0.5]])
+
+    def test_rates_are_divided_by_that_of_sgemm_and_the_newest_record_counts(self):
+        for day, flops in ((1, 5e9), (2, 6e9)):
+            self._write(f"fast_cpu-2026-01-0{day}.json", {"benchmarks": [
+                {"run_name": "sgemm/n:2048", "aggregate_name": "median", "real_time": 1, "time_unit": "ms", "flops": 1e10},
+                {"run_name": "attention", "aggregate_name": "median", "real_time": 2, "time_unit": "ms", "flops": flops},
+                {"run_name": "attention", "aggregate_name": "mean", "real_time": 9, "time_unit": "ms", "flops": 1}]})
+        rows = self._rows(fast_path.study(self.folder / "none", self.folder), "Speed on the CPU")
+        self.assertEqual([row[4] for row in rows], [100, 60])
+
+    def test_the_record_of_a_device_names_it_and_its_failures(self):
+        self._write("fast_gpu-2026-01-01.json", {
+            "device": "some device", "check": {"cases_that_failed": ["one"]}, "peers": {"device": "H", "shapes": [
+                {"core": "attention", "kind": "full", "head_dimension": 64, "graph_seconds": {"etalon": 1e-3},
+                 "graph_fractions": {"etalon": 0.5}, "graph_ratios": {"etalon": 1.0}, "relative_errors": {}}]}})
+        study = fast_path.study(self.folder / "none", self.folder)
+        self.assertEqual(self._rows(study, "Speed on a GPU: H")[0][2:5], [1.0, 1.0, 50.0])
+        self.assertIn("1 cases beyond their budget", json.dumps(study))
 
 
 class Loading(unittest.TestCase):

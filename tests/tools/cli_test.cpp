@@ -121,7 +121,7 @@ class Cli : public testing::Test {
 TEST_F(Cli, EveryCommandHasHelp) {
   const Result all = run({"--help"});
   EXPECT_EQ(all.status, 0);
-  for (const std::string command : {"list", "explain", "verify", "scale", "eval", "mutants", "study"}) {
+  for (const std::string command : {"list", "explain", "verify", "scale", "eval", "mutants", "study", "bench"}) {
     EXPECT_NE(all.out.find("\n  " + command + " "), std::string::npos) << command;
     const Result one = run({command, "--help"});
     EXPECT_EQ(one.status, 0) << command;
@@ -142,6 +142,7 @@ TEST_F(Cli, RefusesBadUsageInOneLine) {
   expect_refusal({"eval", "gated_linear_attention:nonsense", "--out", at("o")},
                  "expected one of: recurrent, ");
   expect_refusal({"study", "no_such_study"}, "no_such_study");
+  expect_refusal({"bench", "--repetitions", "0"}, "--repetitions");
   expect_refusal({"verify", "--kind", "nonsense"}, "expected one of: same, limit, ");
   expect_refusal({"verify", "--law", "no such law"}, "no such law");
   expect_refusal({"verify", "--seed", "x"}, "--seed");

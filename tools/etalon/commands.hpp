@@ -24,5 +24,6 @@ void add_scale(CLI::App& program, int& status);
 void add_eval(CLI::App& program, int& status);
 void add_mutants(CLI::App& program, int& status);
 void add_study(CLI::App& program, int& status);
+void add_bench(CLI::App& program, int& status);
 
 }  // namespace etalon

@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   add_eval(program, status);
   add_mutants(program, status);
   add_study(program, status);
+  add_bench(program, status);
   try {
     program.parse(argc, argv);
     return status;

@@ -4,8 +4,6 @@ of its speed on the CPU (beside OpenBLAS) and on a GPU (beside PyTorch and flash
 import json
 from pathlib import Path
 
-_RATE = "items_per_second"  # operations of a benchmark are its items
-
 
 def _properties(test):
     """The recorded fractions of a test, as gtest writes them: as further keys of the test."""
@@ -58,11 +56,10 @@ def _medians(record):
 
 def _cpu_blocks(record, name):
     medians = _medians(record)
-    rate_of = lambda one: one.get("flops") or one.get(_RATE)
-    yardstick = next((rate_of(one) for key, one in medians.items() if key.startswith("sgemm")), None)
+    yardstick = next((one["flops"] for key, one in medians.items() if key.startswith("sgemm")), None)
     rows = []
     for key, one in medians.items():
-        rate = rate_of(one)
+        rate = one.get("flops")
         rows.append([key, one["real_time"], one["time_unit"], rate * 1e-9 if rate else None,
                      100 * rate / yardstick if rate and yardstick else None])
     bars = [row for row in rows if row[4] is not None]
