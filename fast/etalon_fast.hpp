@@ -1,16 +1,16 @@
 /// \file
 /// The fast path: few cores, many mixers. What a user links who wants speed; held to the texts of
-/// `reference/` by laws.
+/// `reference/` within derived budgets.
 ///
-/// Each core exists on the CPU (Google Highway with run-time dispatch, OpenMP over heads and chunks) and,
-/// where `docs/performance.md` says so, on the GPU (CUDA). A call does what it is asked on the device it is
-/// asked on or throws; it never falls back to something slower. Nothing is allocated inside the loops.
+/// Each core exists on the CPU (Google Highway with run-time dispatch, OpenMP over heads and chunks), two of
+/// them on the GPU (CUDA, namespace `cuda`). A call does what it is asked on the device it is asked on or
+/// throws; it never falls back to something slower. Nothing is allocated inside the loops.
 ///
 /// Layout: every tensor is [batch, time, head, dim] with a stride in elements for each axis; dim is
-/// contiguous. Storage: float32 on the CPU; float32, bfloat16, float16 on the GPU. Accumulation is in float32
-/// everywhere. Decays are given as natural logarithms (log_decay <= 0), because products of decays over a
-/// chunk underflow while their sums of logarithms do not; minus infinity is allowed and means a decay of 0, a
-/// reset.
+/// contiguous. Storage: float32 on the CPU; bfloat16 and float16 on the GPU. Accumulation is in float32
+/// everywhere. Outputs must not share memory with inputs or with each other. Decays are given as natural
+/// logarithms (log_decay <= 0): a decay of e^-20 and one of 1 - 2^-40 are equally easy to say. Minus infinity
+/// is allowed and means a decay of 0, a reset.
 ///
 /// The same functions for C: `fast/etalon_fast.h`.
 #pragma once
@@ -105,16 +105,17 @@ struct DecayOuterProduct {
   Tensor initial_state;  ///< optional [b, h, d, e], float32: shape[1] is head, shape[2] d, shape[3] e
   Tensor final_state;    ///< optional output, the same shape
   float scale = 1.0f;
-  std::int64_t chunk = 0;  ///< tokens of a chunk; 0 lets the core choose
+  std::int64_t chunk = 0;  ///< tokens of a chunk, at most 1024; 0 lets the core choose
 };
 
 /// Gradients of core 2. The final state has no gradient of its own unless d_final_state is given.
 struct DecayOuterProductBackward {
   DecayOuterProduct forward;  ///< o and final_state are not read
   Tensor d_o;
-  Tensor d_final_state;            ///< optional input
-  Tensor dq, dk, dv, d_log_decay;  ///< d_log_decay [b, n, h, 1] or [b, n, h, d] as log_decay; optional
-  Tensor d_initial_state;          ///< optional output
+  Tensor d_final_state;  ///< optional input
+  Tensor dq, dk, dv,
+      d_log_decay;         ///< d_log_decay as log_decay (a constant's is summed over tokens); optional
+  Tensor d_initial_state;  ///< optional output
 };
 
 /// Core 3, delta rule: S_t = a_t (I - beta_t k_t k_t^T) S_{t-1} + beta_t k_t v_t^T, o_t = scale S_t^T q_t, by
@@ -126,7 +127,7 @@ struct DeltaRule {
   Tensor initial_state;  ///< optional [b, h, d, e], float32
   Tensor final_state;    ///< optional output
   float scale = 1.0f;
-  std::int64_t chunk = 0;  ///< tokens of a chunk; 0 lets the core choose
+  std::int64_t chunk = 0;  ///< tokens of a chunk, at most 1024; 0 lets the core choose
 };
 
 /// Core 4, diagonal selective scan (Mamba S6), real: for every channel c and state p,

@@ -2,10 +2,10 @@
 /// Core 1 on the CPU, forward: attention by tiles with an online softmax (\cite milakov2018online,
 /// \cite dao2023flashattention2). Held to `reference/softmax_attention/softmax_attention.hpp`.
 ///
-/// A block of queries, which share what the caches hold, passes over the tiles of keys that the mask shows
-/// it. The block consists of panels as wide as a few vectors, and each panel keeps, for its queries: the
-/// largest score so far m, the sum of weights l and the unnormalised output, both relative to m. Blocks and
-/// heads are independent of each other, and no result depends on the number of threads.
+/// A block of queries passes over the tiles of keys that the mask shows it, so that its queries share what
+/// the caches hold. The block consists of panels as wide as a few vectors, and each panel keeps, for its
+/// queries: the largest score so far m, the sum of weights l and the unnormalised output, both relative to m.
+/// Blocks and heads are independent of each other, and no result depends on the number of threads.
 #include <omp.h>
 
 #include <algorithm>
@@ -40,15 +40,13 @@ struct AttentionBlock {
 /// Where a thread keeps what a block needs. All of it is laid out for the widest panels.
 struct AttentionScratch {
   float *query, *output;  ///< [d][kQueryBlock], [e][kQueryBlock]: one panel after the other
-
-  float* score;          ///< [kKeyTile][kMaxPanel]
-  float *largest, *sum;  ///< m and l: [kQueryBlock]
-  float* fade;           ///< [kMaxPanel]
+  float* score;           ///< [kKeyTile][kMaxPanel]
+  float *largest, *sum;   ///< m and l: [kQueryBlock]
+  float* fade;            ///< [kMaxPanel]
 
   AttentionScratch(Arena& arena, std::int64_t d, std::int64_t e)
       : query(arena.take(d, kQueryBlock)),
         output(arena.take(e, kQueryBlock)),
-
         score(arena.take(kKeyTile, kMaxPanel)),
         largest(arena.take(kQueryBlock)),
         sum(arena.take(kQueryBlock)),

@@ -38,8 +38,9 @@ HWY_INLINE hn::Vec<D> exp2(D f, hn::Vec<D> x) {
   p = hn::MulAdd(p, r, hn::Set(f, 0x1.ebfbe2p-3f));
   p = hn::MulAdd(p, r, hn::Set(f, 0x1.62e432p-1f));
   p = hn::MulAdd(p, r, hn::Set(f, 1.0f));
-  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(i, shifted));
-  const auto result = hn::BitCast(f, hn::Add(hn::BitCast(i, p), exponent));
+  // Multiplied, not added to the exponent of p: a NaN has bits there of its own.
+  const auto exponent = hn::Add(hn::ShiftLeft<23>(hn::BitCast(i, shifted)), hn::Set(i, 127 << 23));
+  const auto result = hn::Mul(p, hn::BitCast(f, exponent));
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(f, -126.0f)), result);
 }
 

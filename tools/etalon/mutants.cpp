@@ -132,6 +132,7 @@ std::vector<Mutant> mutants_of(const MutantsOptions& options) {
     if (!options.entries.empty()) Registry::instance().entry(entry);
     if (!fs::is_directory(root / entry)) refuse("--dir", root.string() + " without " + entry, remedy);
     for (const fs::path& folder : folders_in(root / entry)) {
+      if (folder.filename() == "control") continue;  // the true text, which a test runs
       const Mutant mutant{entry, folder.filename().string(), folder / "mutant"};
       if (!fs::exists(mutant.program)) missing.push_back(entry + "/" + mutant.name);
       mutants.push_back(mutant);
