@@ -217,11 +217,11 @@ Case with_drawn_parameters(const Entry& entry, Case one, std::uint64_t seed) {
   return one;
 }
 
-/// Every size at its small limit, then 64 and 256 tokens; each with the default parameters and with drawn
+/// Every size at its small limit, then 64 and 128 tokens; each with the default parameters and with drawn
 /// ones.
 std::vector<Case> detection_cases(const Entry& entry) {
   std::vector<Case> cases;
-  for (const Index tokens : {Index{0}, Index{64}, Index{256}}) {
+  for (const Index tokens : {Index{0}, Index{64}, Index{128}}) {
     Case one;
     bool grows = false;
     for (const Size& size : entry.sizes) {
@@ -231,7 +231,7 @@ std::vector<Case> detection_cases(const Entry& entry) {
     if (tokens > 0 && !grows) break;
     cases.push_back(one);
     const std::uint64_t draws = entry.parameters.empty() ? 0
-                                : tokens == 256          ? 1
+                                : tokens == 128          ? 1
                                                          : 3;  // the longest cost the most
     for (std::uint64_t draw = 0; draw < draws; ++draw) {
       cases.push_back(with_drawn_parameters(entry, one, static_cast<std::uint64_t>(tokens) + 2 + draw));
