@@ -144,12 +144,12 @@ class FastPath(unittest.TestCase):
             self.assertIn(part, words)
 
     def test_the_worst_case_of_a_core_counts(self):
-        tests = self._write("fast.json", {"testsuites": [{"name": "All/DeltaRuleTest", "testsuite": [
-            {"name": "A/0", "value_param": "n=1", "fraction_of_budget": "0.25"},
-            {"name": "A/1", "value_param": "n=2", "fraction_of_budget": "0.5"},
+        tests = self._write("fast.json", {"testsuites": [{"name": "Sizes/DeltaCases", "testsuite": [
+            {"name": "A/0", "value_param": "n=1", "largest_fraction_of_budget": "0.25"},
+            {"name": "A/1", "value_param": "n=2", "largest_fraction_of_budget": "0.5"},
             {"name": "Named"}]}]})
         rows = self._rows(fast_path.study(tests, self.folder), "Error as a fraction")
-        self.assertEqual(rows, [["DeltaRule", "fraction of budget", 2, 0.5]])
+        self.assertEqual(rows, [["Delta", "fraction of budget", 2, 0.5]])
 
     def test_rates_are_divided_by_that_of_sgemm_and_the_newest_record_counts(self):
         for day, flops in ((1, 5e9), (2, 6e9)):
@@ -158,7 +158,7 @@ class FastPath(unittest.TestCase):
                 {"run_name": "attention", "aggregate_name": "median", "real_time": 2, "time_unit": "ms", "flops": flops},
                 {"run_name": "attention", "aggregate_name": "mean", "real_time": 9, "time_unit": "ms", "flops": 1}]})
         rows = self._rows(fast_path.study(self.folder / "none", self.folder), "Speed on the CPU")
-        self.assertEqual([row[4] for row in rows], [100, 60])
+        self.assertEqual([row[3] for row in rows], [60, 100])
 
     def test_the_record_of_a_device_names_it_and_its_failures(self):
         self._write("fast_gpu-2026-01-01.json", {

@@ -7,15 +7,15 @@ from pathlib import Path
 
 def _properties(test):
     """The recorded fractions of a test, as gtest writes them: as further keys of the test."""
-    return {key.replace("_", " "): float(value) for key, value in test.items()
-            if key.startswith("fraction_of_")}
+    return {key.removeprefix("largest_").replace("_", " "): float(value) for key, value in test.items()
+            if key.removeprefix("largest_").startswith("fraction_of_")}
 
 
 def budgets(tests):
     """Rows (core, case, what, fraction) of the tests that measured a budget."""
     rows = []
     for suite in tests.get("testsuites", []):
-        core = suite["name"].rsplit("/", 1)[-1].removesuffix("Test")
+        core = suite["name"].rsplit("/", 1)[-1].removesuffix("s").removesuffix("Case").removesuffix("Test")
         for test in suite["testsuite"]:
             case = test.get("value_param") or test["name"]
             rows += [(core, case, what, fraction) for what, fraction in _properties(test).items()]
@@ -58,20 +58,21 @@ def _cpu_blocks(record, name):
     medians = _medians(record)
     yardstick = next((one["flops"] for key, one in medians.items() if key.startswith("sgemm")), None)
     rows = []
-    for key, one in medians.items():
+    for key, one in sorted(medians.items()):
         rate = one.get("flops")
-        rows.append([key, one["real_time"], one["time_unit"], rate * 1e-9 if rate else None,
-                     100 * rate / yardstick if rate and yardstick else None])
-    bars = [row for row in rows if row[4] is not None]
+        rows.append([key.removesuffix("/real_time"), f"{one['real_time']:.3g} {one['time_unit']}",
+                     rate * 1e-9 if rate else None, 100 * rate / yardstick if rate and yardstick else None])
+    bars = [row for row in rows if row[3] is not None and "/threads:1/" in row[0]]
     return [
         {"kind": "table", "title": "Speed on the CPU, beside OpenBLAS",
          "note": f"Medians of interleaved repetitions, from the record {name} ({record.get('context', {}).get('date', '')}). "
                  "Rates count the operations of the algorithm; the last column divides by the rate of OpenBLAS's sgemm, "
                  "measured in the same run on one thread: what a matrix product reaches is taken for the floor.",
-         "columns": ["benchmark", "time", "unit", "10^9 operations a second", "percent of sgemm"], "rows": rows},
-        {"kind": "plot", "title": "Percent of sgemm's rate", "type": "bar", "note": "The same numbers.",
+         "columns": ["benchmark", "time", "GFLOP/s", "% of sgemm"], "rows": rows},
+        {"kind": "plot", "title": "Percent of sgemm's rate", "type": "bar", "note": "The same numbers, one thread.",
          "x": {"label": "benchmark"}, "y": {"label": "percent of sgemm"},
-         "series": [{"name": "median", "x": [row[0] for row in bars], "y": [row[4] for row in bars]}]},
+         "series": [{"name": "median", "x": [row[0].replace("/threads:1", "").replace("n:4096/", "") for row in bars],
+                     "y": [row[3] for row in bars]}]},
     ]
 
 
