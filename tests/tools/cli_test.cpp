@@ -121,7 +121,8 @@ class Cli : public testing::Test {
 TEST_F(Cli, EveryCommandHasHelp) {
   const Result all = run({"--help"});
   EXPECT_EQ(all.status, 0);
-  for (const std::string command : {"list", "explain", "verify", "scale", "eval", "mutants", "study", "bench"}) {
+  for (const std::string command :
+       {"list", "explain", "verify", "scale", "eval", "mutants", "study", "bench"}) {
     EXPECT_NE(all.out.find("\n  " + command + " "), std::string::npos) << command;
     const Result one = run({command, "--help"});
     EXPECT_EQ(one.status, 0) << command;

@@ -235,14 +235,12 @@ def draw_log_decay(kind, batch, time, heads, dim):
     return -0.1 * torch.rand(shape, device="cuda")
 
 
-def compare(name, runs, exact):
-    """Relative errors of all sides; raises if one is not near the exact result."""
+def compare(runs, exact):
+    """Relative errors of all sides, for the table. No verdict: ours is held to derived budgets by etalon_gpu_check."""
     errors = {}
     for side, run in runs.items():
         out = run().double()
         errors[side] = ((out - exact).norm() / exact.norm()).item()
-        if not errors[side] < 2e-2:
-            print(f"{name}: {side} is off by {errors[side]:.3g}")
     return errors
 
 
@@ -315,7 +313,7 @@ def main():
                 ceiling, unit = rates["copy_bytes_per_second"], "of copy"
             runs, broken = attempt(sides)
             if time != TOKENS:
-                record["relative_errors"] = compare(name, runs, exact())
+                record["relative_errors"] = compare(runs, exact())
                 continue
             record["heads"], record["broken"] = heads, broken
             record["seconds"], record["graph_seconds"] = medians(runs), medians(graphs_of(runs))
