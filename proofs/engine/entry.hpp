@@ -305,11 +305,26 @@ inline constexpr int shapes_for = std::is_same_v<T, PrimeField>                 
                                   : std::is_same_v<T, Rational> || std::is_same_v<T, RationalExp2> ? 60
                                                                                                    : 25;
 
+/// What of an entry is compiled beside its forms.
+enum class Laws {
+  none,   ///< the forms add up to those of another group, or are judged by the laws of the true text
+  all,    ///< the first group of the true text: laws in every number type that they name
+  drawn,  ///< of a mutant: the drawn laws, in the number types of the group
+  fixed,  ///< of a mutant: the laws that are one fixed check
+  both,   ///< of the control: drawn and fixed
+};
+
 /// Fills an entry while one group of number types is compiled. Forms of several groups add up; what does not
-/// depend on the number type is kept from the first group only.
-template <class Group, bool kFirst>
+/// depend on the number type is kept from the group that compiles the laws.
+template <class Group, Laws kLaws, bool kMutant = false>
 class Builder {
+  static constexpr bool kFirst = kLaws != Laws::none;
+  static constexpr bool kDrawn = kFirst && kLaws != Laws::fixed;
+  static constexpr bool kFixed = kFirst && kLaws != Laws::drawn;
+
  public:
+  static constexpr bool is_mutant = kMutant, has_laws = kFirst;
+
   explicit Builder(Entry& entry) : entry_(entry) {}
 
   Builder& about(std::string family, std::string title, std::string summary,
@@ -376,7 +391,7 @@ class Builder {
   Builder& law(Kind kind, std::string name, std::string statement, Body body) {
     if constexpr (kFirst) {
       Law law{kind, std::move(name), std::move(statement), {}, {}};
-      (add_variant<Ts>(law, body), ...);
+      if constexpr (kDrawn) (add_variant<Ts>(law, body), ...);
       entry_.laws.push_back(std::move(law));
     }
     return *this;
@@ -393,7 +408,7 @@ class Builder {
   /// A law that is one fixed check: an example, an erratum, an exhaustive table.
   template <class Body>
   Builder& once(Kind kind, std::string name, std::string statement, Body body, std::string scalar = "fixed") {
-    if constexpr (kFirst) {
+    if constexpr (kFixed) {
       LawVariant fixed;
       fixed.scalar = std::move(scalar);
       fixed.draws = false;
@@ -409,10 +424,12 @@ class Builder {
     if constexpr (!kMutant) once(Kind::example, std::move(name), std::move(statement), std::move(body));
     return *this;
   }
-  /// A law made by one of the functions of `laws.hpp`.
+  /// A law made by one of the functions of `laws.hpp`. It goes through the forms, so that a mutant compiled
+  /// for laws which call the text has no use for it.
   template <class Make>
   Builder& standard(Make&& make) {
-    if constexpr (kFirst) entry_.deferred.push_back(std::forward<Make>(make));
+    if constexpr (kLaws == Laws::all || kLaws == Laws::both)
+      entry_.deferred.push_back(std::forward<Make>(make));
     return *this;
   }
   Builder& cost(Cost cost) {
@@ -438,16 +455,15 @@ class Builder {
     (add_evaluator<Ts>(form, compute), ...);
   }
 
-  static constexpr bool kMutant = std::is_same_v<Group, MutantScalars>;
-
   template <class T, class F>
   static constexpr bool can_read = std::is_invocable_v<F, const Arrays<T>&, const Settings&>;
 
   /// For a mutant the first arithmetic that decides will do: compiling it is what costs.
   template <class T, class F>
-  static constexpr bool is_redundant = (can_read<PrimeField, F> && (std::is_same_v<T, RationalExp2> ||
-                                                                    std::is_same_v<T, Dual<RationalExp2>>)) ||
-                                       (can_read<RationalExp2, F> && std::is_same_v<T, Bounded<Real50>>);
+  static constexpr bool is_redundant =
+      (contains<PrimeField, Group> && can_read<PrimeField, F> &&
+       (std::is_same_v<T, RationalExp2> || std::is_same_v<T, Dual<RationalExp2>>)) ||
+      (contains<RationalExp2, Group> && can_read<RationalExp2, F> && std::is_same_v<T, Bounded<Real50>>);
 
   template <class T, class F>
   void add_evaluator(Form& form, const F& compute) {
@@ -459,7 +475,7 @@ class Builder {
   /// A mutant's laws are decided in the arithmetics that it was compiled for; the true text's in all.
   template <class T, class Body>
   void add_variant(Law& law, const Body& body) {
-    if constexpr (!kMutant || contains<T, MutantScalars>) {
+    if constexpr (!kMutant || contains<T, Group>) {
       law.variants.push_back(variant<T>(body));
     }
   }
@@ -487,22 +503,31 @@ class Builder {
   Entry& entry_;
 };
 
-/// The groups that `ETALON_GROUP` selects; the build compiles each entry once for each of them.
+/// The groups that `ETALON_GROUP` selects; the build compiles each entry once for each of the first four.
 namespace group {
-using laws = Builder<MachineScalars, true>;
-using exact = Builder<ExactScalars, false>;
-using oracle = Builder<OracleScalars, false>;
-using storage = Builder<StorageScalars, false>;
-using mutant = Builder<MutantScalars, false>;          // the forms: laws are those of the true text's entry
-using thorough_mutant = Builder<MutantScalars, true>;  // laws that call the text themselves as well
+using laws = Builder<MachineScalars, Laws::all>;
+using exact = Builder<ExactScalars, Laws::none>;
+using oracle = Builder<OracleScalars, Laws::none>;
+using storage = Builder<StorageScalars, Laws::none>;
+/// A mutant whose forms are judged by the laws of the true text's entry.
+using mutant = Builder<MutantScalars, Laws::none, true>;
+/// Mutants that only a law which calls the text itself can catch: fixed checks, or the laws in one
+/// arithmetic. Forms in `Counted<double>` say what the mutant computes.
+using mutant_fixed = Builder<TypeList<Counted<double>>, Laws::fixed, true>;
+using mutant_PrimeField = Builder<TypeList<Counted<double>, PrimeField>, Laws::drawn, true>;
+using mutant_RationalExp2 = Builder<TypeList<Counted<double>, RationalExp2>, Laws::drawn, true>;
+using mutant_Bounded = Builder<TypeList<Counted<double>, Bounded<Real50>>, Laws::drawn, true>;
+/// The true text as mutants are compiled: no law may object.
+using control = Builder<MutantScalars, Laws::both, true>;
 }  // namespace group
 
 /// Constructed once for each entry and group, before main.
 template <class AnyBuilder>
 struct Registration {
   Registration(const std::string& name, void (*fill)(AnyBuilder&)) {
-    if (std::is_same_v<AnyBuilder, group::mutant>) Registry::instance().replace_forms(name);
-    if (std::is_same_v<AnyBuilder, group::thorough_mutant>) Registry::instance().forget(name);
+    if constexpr (AnyBuilder::is_mutant) {
+      AnyBuilder::has_laws ? Registry::instance().forget(name) : Registry::instance().replace_forms(name);
+    }
     Entry& entry = Registry::instance().open(name);
     AnyBuilder builder(entry);
     fill(builder);

@@ -380,9 +380,10 @@ template <Exponential T>
 Array<T> explicit_windows(const Input<T>& in) {
   const Grid grid = check(in);
   Array<T> output(in.value.shape());
-  for (const auto& [top, bottom] : pieces(grid.height, grid.window, grid.shift)) {
-    for (const auto& [left, right] : pieces(grid.width, grid.window, grid.shift)) {
-      const Index columns = right - left, size = (bottom - top) * columns;
+  for (const auto& rows : pieces(grid.height, grid.window, grid.shift)) {
+    for (const auto& sides : pieces(grid.width, grid.window, grid.shift)) {
+      const Index top = rows.first, left = sides.first, columns = sides.second - left;
+      const Index size = (rows.second - top) * columns;
       const auto cut = [&](const Array<T>& image) {
         Array<T> tokens({size, image.extent(2)});
         for (Index t = 0; t < size; ++t) {
@@ -397,9 +398,9 @@ Array<T> explicit_windows(const Input<T>& in) {
       problem.queries = size;
       problem.value = cut(in.value);
       problem.score = [&](Index t, Index u) {
-        const Index down = t / columns - u / columns, across = t % columns - u % columns;
+        const Index down = t / columns - u / columns, right = t % columns - u % columns;
         return in.content(query.row(t), key.row(u)) +
-               in.bias(down + grid.window - 1, across + grid.window - 1);
+               in.bias(down + grid.window - 1, right + grid.window - 1);
       };
       const Array<T> mixed = softmax_attention::online(problem);
       for (Index t = 0; t < size; ++t) {

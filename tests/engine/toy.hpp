@@ -105,7 +105,7 @@ Arrays<T> backward(const Arrays<T>& in, const Settings& settings, Index earlier 
 /// The arithmetics that the toy is read in: one that decides each kind of law.
 using Scalars = TypeList<double, float, Counted<double>, Traced, PrimeField, Degree, Rational,
                          Dual<PrimeField>, Dual<Degree>, Real50, Real100, Bounded<Real50>>;
-using EntryBuilder = Builder<Scalars, true>;
+using EntryBuilder = Builder<Scalars, Laws::all>;
 
 /// Sizes, inputs and outputs of the leaky sum.
 inline void describe(EntryBuilder& entry) {

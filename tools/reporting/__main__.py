@@ -18,9 +18,11 @@ def _read(path):
 
 
 def names(arguments):
-    """Prints the names of all entries or studies, one a line."""
-    for one in _read(arguments.data / "list.json")[arguments.of]:
-        print(one["name"])
+    """Prints the names of all entries, of those with costs to count, or of all studies, one a line."""
+    known = _read(arguments.data / "list.json")
+    for one in known["studies" if arguments.of == "studies" else "entries"]:
+        if arguments.of != "counted" or (one["costs"] and one["scales"]):
+            print(one["name"])
 
 
 def _first_line(*command):
@@ -107,7 +109,7 @@ def main():
             one.add_argument("--out", required=True, type=Path, help="folder of the pages")
         return one
 
-    command(names, "print the names of what there is").add_argument("of", choices=["entries", "studies"])
+    command(names, "print the names of what there is").add_argument("of", choices=["entries", "counted", "studies"])
     noting = command(note, "write when, where and how long the run was")
     noting.add_argument("--effort", type=float, default=1)
     noting.add_argument("--stage", action="append", default=[], metavar="NAME=SECONDS")

@@ -4,7 +4,9 @@ python3 -m reporting.check_pages FOLDER [--screenshots FOLDER]; exit status 1 wh
 """
 
 import argparse
+import contextlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
@@ -90,8 +92,20 @@ def _page_faults(seen, complaints, width):
         yield from _plot_faults(plot)
 
 
+def _look_at(browser, width, folder, pages, screenshots, progress):
+    """Opens the pages at one width. Returns a list of (page, width, what is there, complaints of the console)."""
+    looks = []
+    for page in pages:
+        progress(f"{page} at {width}")
+        browser.open((folder / page).resolve().as_uri(), width)
+        looks.append((page, width, browser.evaluate(_LOOK), browser.complaints()))
+        if screenshots:
+            browser.screenshot(Path(screenshots) / f"{Path(page).stem}-{width}.png")
+    return looks
+
+
 def check(folder, screenshots=None, progress=lambda text: None):
-    """Looks at every page of the folder.
+    """Looks at every page of the folder, at all widths at the same time.
 
     Returns a list of (page, width, fault); empty when all is well.
     Raises BrowserError when there is no browser, FileNotFoundError when there is no page.
@@ -100,19 +114,16 @@ def check(folder, screenshots=None, progress=lambda text: None):
     pages = sorted(path.name for path in folder.glob("*.html"))
     if not pages:
         raise FileNotFoundError(f"{folder}: no pages")
-    faults, looks = [], []
-    with Browser() as browser:
-        for page in pages:
-            for width in WIDTHS:
-                progress(f"{page} at {width}")
-                browser.open((folder / page).resolve().as_uri(), width)
-                seen = browser.evaluate(_LOOK)
-                faults += [(page, width, fault) for fault in _page_faults(seen, browser.complaints(), width)]
-                looks.append((page, width, seen))
-                if screenshots:
-                    browser.screenshot(Path(screenshots) / f"{Path(page).stem}-{width}.png")
-    ids_of = {page: set(seen["ids"]) for page, _, seen in looks}
-    for page, width, seen in looks:
+    with contextlib.ExitStack() as stack:
+        browsers = [stack.enter_context(Browser()) for _ in WIDTHS]  # started here: a thread should not fork
+        threads = stack.enter_context(ThreadPoolExecutor(len(WIDTHS)))
+        waiting = [threads.submit(_look_at, browser, width, folder, pages, screenshots, progress)
+                   for browser, width in zip(browsers, WIDTHS)]
+        looks = [look for one in waiting for look in one.result()]
+    faults = [(page, width, fault) for page, width, seen, complaints in looks
+              for fault in _page_faults(seen, complaints, width)]
+    ids_of = {page: set(seen["ids"]) for page, _, seen, _ in looks}
+    for page, width, seen, _ in looks:
         if width == WIDTHS[0]:
             faults += [(page, width, fault) for fault in _link_faults(folder, page, seen, ids_of)]
     return faults
