@@ -244,6 +244,17 @@ std::vector<Case> detection_cases(const Entry& entry) {
   return cases;
 }
 
+/// Error budgets take microseconds an operation, in each of six formats: a case of more operations is left
+/// out.
+constexpr std::int64_t kMostOperations = 3'000'000;
+
+/// Operations of all forms together that detection looks at.
+std::int64_t operations_of(const Entry& entry, const Case& one) {
+  const CountOperations scope;
+  outputs_in_double(entry, one);
+  return scope.counts().total();
+}
+
 /// What each mutant gives for a case. One that crashes refuses all forms: nobody could have missed that.
 std::vector<CaseOutputs> outputs_of(const Entry& entry, const Case& one, const std::vector<Mutant>& mutants) {
   std::vector<CaseOutputs> outputs;
@@ -305,6 +316,12 @@ int run_detection(const std::vector<Mutant>& mutants, JsonLines& json) {
       bar.clear();
       if (!json.owns_standard_output()) fmt::print("{}, {}\n", entry.name, to_string(one));
       bar.show(done, static_cast<long>(mutants.size()), entry.name + ", " + to_string(one));
+      const std::int64_t operations = operations_of(entry, one);
+      if (operations > kMostOperations) {
+        if (!json.owns_standard_output())
+          fmt::print("  left out: {} operations, at most {} are looked at\n", operations, kMostOperations);
+        continue;
+      }
       detect(entry, one, group, json);
     }
   }
