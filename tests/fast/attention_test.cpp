@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "fast/etalon_fast.hpp"
-#include "tests/fast/attention_budget.hpp"
-#include "tests/fast/budget.hpp"
+#include "proofs/fast/attention_budget.hpp"
+#include "tests/fast/support.hpp"
 
 namespace etalon::fast_test {
 namespace {
@@ -100,7 +100,7 @@ struct Attention {
     if (sizes.bias == Bias::one) head.bias = bias.matrix(0, 0);
     if (sizes.bias == Bias::every) head.bias = bias.matrix(b, h);
     head.scale = static_cast<double>(call.forward.scale);
-    head.updates = (m + fast::cpu::kKeyTile - 1) / fast::cpu::kKeyTile;
+    head.updates = tiles(m);
     switch (sizes.kind) {
       case Mask::Kind::full:
         head.mask = softmax_attention::full_mask();

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "fast/etalon_fast.hpp"
+#include "proofs/fast/recurrent_budget.hpp"
 #include "reference/gated_recurrence/gated_linear_attention.hpp"
 #include "reference/linear_attention/retention.hpp"
-#include "tests/fast/budget.hpp"
 #include "tests/fast/decay_problem.hpp"
-#include "tests/fast/recurrent_budget.hpp"
+#include "tests/fast/support.hpp"
 
 namespace etalon::fast_test {
 namespace {

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "fast/etalon_fast.hpp"
+#include "proofs/fast/recurrent_budget.hpp"
 #include "reference/gated_recurrence/gated_linear_attention.hpp"
-#include "tests/fast/budget.hpp"
-#include "tests/fast/recurrent_budget.hpp"
+#include "tests/fast/support.hpp"
 
 namespace etalon::fast_test {
 

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "fast/etalon_fast.hpp"
+#include "proofs/fast/recurrent_budget.hpp"
 #include "reference/gated_recurrence/gated_delta.hpp"
-#include "tests/fast/budget.hpp"
-#include "tests/fast/recurrent_budget.hpp"
+#include "tests/fast/support.hpp"
 
 namespace etalon::fast_test {
 namespace {

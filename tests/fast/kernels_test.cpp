@@ -11,7 +11,7 @@
 #include <string>
 
 #include "hwy/aligned_allocator.h"
-#include "tests/fast/budget.hpp"
+#include "tests/fast/support.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tests/fast/kernels_test.cpp"

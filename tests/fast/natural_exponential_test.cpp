@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/fast/budget.hpp"
+#include "tests/fast/support.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tests/fast/natural_exponential_test.cpp"

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "fast/etalon_fast.hpp"
+#include "proofs/fast/recurrent_budget.hpp"
 #include "reference/state_space/mamba_s6.hpp"
 #include "reference/state_space/s4d.hpp"
-#include "tests/fast/budget.hpp"
-#include "tests/fast/recurrent_budget.hpp"
+#include "tests/fast/support.hpp"
 
 namespace etalon::fast_test {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "fast/etalon_fast.h"
-#include "tests/fast/budget.hpp"
+#include "tests/fast/support.hpp"
 
 namespace etalon::fast_test {
 namespace {

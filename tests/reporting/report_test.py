@@ -140,7 +140,7 @@ class FastPath(unittest.TestCase):
 
     def test_what_was_not_measured_is_said(self):
         words = self._texts(fast_path.study(self.folder / "fast.json", self.folder))
-        for part in ("tests of the fast path were not run", "speed on a CPU", "speed on a GPU"):
+        for part in ("No law of the fast path", "tests of the fast path were not run", "speed on a CPU", "speed on a GPU"):
             self.assertIn(part, words)
 
     def test_the_worst_case_of_a_core_counts(self):
@@ -150,6 +150,12 @@ class FastPath(unittest.TestCase):
             {"name": "Named"}]}]})
         rows = self._rows(fast_path.study(tests, self.folder), "Error as a fraction")
         self.assertEqual(rows, [["Delta", "fraction of budget", 2, 0.5]])
+
+    def test_laws_of_the_fast_path_are_listed_and_no_others(self):
+        records = [{"entry": "swin", "kind": kind, "statement": kind, "cases": 3, "comparisons": 9, "worst_fraction": 0.5,
+                    "holds": True} for kind in ("fast", "same")]
+        rows = self._rows(fast_path.study(self.folder / "none", self.folder, records), "Laws")
+        self.assertEqual(rows, [["swin", "fast", 3, 9, 0.5, "yes"]])
 
     def test_rates_are_divided_by_that_of_sgemm_and_the_newest_record_counts(self):
         for day, flops in ((1, 5e9), (2, 6e9)):

@@ -54,8 +54,10 @@ def note(arguments):
 
 
 def fast(arguments):
-    """Writes the study of the fast path, from what its tests measured and from the dated records."""
-    made = fast_path.study(arguments.data / "fast.json", arguments.results)
+    """Writes the study of the fast path, from its laws, what its tests measured and the dated records."""
+    laws = arguments.data / "records.jsonl"
+    records = [json.loads(line) for line in laws.read_text(encoding="utf-8").splitlines()] if laws.exists() else []
+    made = fast_path.study(arguments.data / "fast.json", arguments.results, records)
     (arguments.data / "studies" / "fast_path.json").write_text(json.dumps(made, indent=1), encoding="utf-8")
 
 

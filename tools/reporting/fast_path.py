@@ -49,6 +49,19 @@ def _budget_blocks(tests):
     ]
 
 
+def _law_blocks(records):
+    """The `fast` laws: for each entry that a core serves, how much of its budgets the core used."""
+    laws = [record for record in records if record["kind"] == "fast"]
+    if not laws:
+        return [{"kind": "text", "text": "No law of the fast path was decided."}]
+    return [{"kind": "table", "title": "Laws: each mixer against the core that serves it",
+             "note": "The text of the mixer is read in double on inputs that are numbers of float32; shapes and values are "
+                     "drawn. The fraction is the largest error over its derived budget.",
+             "columns": ["algorithm", "law", "cases", "numbers compared", "largest fraction", "holds"],
+             "rows": [[record["entry"].replace("_", " "), record["statement"], record["cases"], record["comparisons"],
+                       record["worst_fraction"], "yes" if record["holds"] else "no"] for record in laws]}]
+
+
 def _medians(record):
     """The median times and rates of Google Benchmark's JSON, by name."""
     return {one["run_name"]: one for one in record.get("benchmarks", []) if one.get("aggregate_name") == "median"}
@@ -113,13 +126,15 @@ def latest(folder, prefix):
     return found[-1] if found else None
 
 
-def study(tests_file, results):
-    """The page, in the blocks of a study. `tests_file` is gtest's JSON, `results` the folder of dated records."""
+def study(tests_file, results, records=()):
+    """The page, in the blocks of a study. `tests_file` is gtest's JSON, `results` the folder of dated records, `records`
+    what etalon verify wrote."""
     tests = json.loads(tests_file.read_text(encoding="utf-8")) if tests_file.exists() else {}
     blocks = [{"kind": "text", "text":
                "Plain texts are for reading; fast/ is what a program would link. Every core of it is held to its text "
                "within a budget that is derived, never chosen. Speed is measured apart and kept as dated records, each "
                "core beside what one would use instead."}]
+    blocks += _law_blocks(records)
     blocks += _budget_blocks(tests)
     for prefix, blocks_of, what in (("fast_cpu", _cpu_blocks, "CPU"), ("fast_gpu", _gpu_blocks, "GPU")):
         path = latest(results, prefix)

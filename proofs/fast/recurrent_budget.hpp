@@ -23,10 +23,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <functional>
-#include <limits>
 #include <vector>
 
+#include "proofs/fast/budget.hpp"
 #include "reference/array.hpp"
 #include "reference/gated_recurrence/delta_rule.hpp"
 #include "reference/gated_recurrence/gated_delta.hpp"
@@ -35,9 +34,8 @@
 #include "reference/scalar/real.hpp"
 #include "reference/state_space/mamba_s6.hpp"
 #include "reference/state_space/s4d.hpp"
-#include "tests/fast/budget.hpp"
 
-namespace etalon::fast_test {
+namespace etalon::fast_laws {
 
 /// -log(1 - u): one rounding, as a logarithm.
 inline double rounding() {
@@ -71,43 +69,14 @@ struct RecurrentBudget {
   Array<double> output, output_budget, state, state_budget;
 };
 
-/// Logarithms of decays of every kind in one sequence: near 0, moderate, -20, and minus infinity.
-inline std::function<double()> mixed_log_decays(unsigned seed) {
-  return [kind = uniform(seed, 0, 1), size = uniform(seed + 1, -1, 0)]() mutable {
-    const double x = kind();
-    if (x < 0.02) return -std::numeric_limits<double>::infinity();
-    if (x < 0.05) return -20.0;
-    if (x < 0.07) return 0.0;
-    return (x < 0.5 ? 0.01 : 1.0) * size();
-  };
-}
-
-/// The state [d, e] of one head, from a tensor [batch, head, d, e].
-inline Array<double> state_matrix(const Storage& state, std::int64_t b, std::int64_t h) {
-  Array<double> result({state.view().shape[2], state.view().shape[3]});
-  for (Index i = 0; i < result.extent(0); ++i) {
-    for (Index j = 0; j < result.extent(1); ++j) result(i, j) = static_cast<double>(state.at(b, h, i, j));
-  }
-  return result;
-}
-
-/// Whether the state of one head is within its budget.
-inline testing::AssertionResult state_within(const Storage& state, std::int64_t b, std::int64_t h,
-                                             const RecurrentBudget& wanted, double& worst) {
-  Storage one(1, wanted.state.extent(0), 1, wanted.state.extent(1));
-  for (Index i = 0; i < wanted.state.extent(0); ++i) {
-    for (Index j = 0; j < wanted.state.extent(1); ++j) one.at(0, i, 0, j) = state.at(b, h, i, j);
-  }
-  return within("final_state", one, 0, 0, wanted.state, wanted.state_budget, worst);
-}
-
 /// Core 2. A term scale q_ti k_si D_ts,i v_s meets: 5 roundings for every token from s to t (4 of its decay,
 /// and one addition to the state, whose sum over a chunk takes one addition a token), or 1 without decays;
 /// and once: d additions and a chunk of additions in the output, a chunk of additions in the chunk of the
 /// key, and less than 8 products (scale, factors on both sides of the pivot, score, value, without fused
-/// multiply-add). An entry of the state likewise without the d additions.
+/// multiply-add). An entry of the state likewise without the d additions. \param rounded roundings that query
+/// and key together have met already, where the core was given other numbers than `in`
 inline RecurrentBudget decay_budget(const gated_linear_attention::Input<double>& in, bool decays,
-                                    std::int64_t chunk) {
+                                    std::int64_t chunk, int rounded = 0) {
   const auto exact = gated_linear_attention::recurrent(in);
   gated_linear_attention::Input<double> sizes{absolute(in.query),         absolute(in.key),
                                               absolute(in.value),         in.decay,
@@ -123,7 +92,7 @@ inline RecurrentBudget decay_budget(const gated_linear_attention::Input<double>&
 
   const Index n = in.key.extent(0), d = in.key.extent(1), e = in.value.extent(1);
   RecurrentBudget result{exact.output, Array<double>({n, e}), exact.state, Array<double>({d, e})};
-  const auto once = static_cast<double>(2 * chunk + 8);
+  const auto once = static_cast<double>(2 * chunk + 8 + rounded);
   const double events = static_cast<double>(4 * (n + d + 2 * chunk + 8)) * kFlush;
   for (Index t = 0; t < n; ++t) {
     for (Index j = 0; j < e; ++j) {
@@ -373,9 +342,10 @@ inline RecurrentBudget delta_budget(const gated_delta::Input<double>& in, std::i
 /// its product with D), which move e^(D A) by the fraction |D A| times as much, and 2^x is off by 3 u. Then a
 /// state meets 2 roundings a token (product and sum), what is written 3 and the sum; what is read s + 3
 /// (product, sum over states, skip), the gate 9 u and a product. \param raw delta, \param bias for every
-/// channel
+/// channel \param rounded roundings that the rates have met already, where the core was given other numbers
+/// than `in`
 inline RecurrentBudget selective_budget(mamba_s6::Input<double> in, const Array<double>& raw,
-                                        const Array<double>& bias, bool softplus) {
+                                        const Array<double>& bias, bool softplus, int rounded = 0) {
   in.step = raw;
   Array<double> step_error(raw.shape());  // as a logarithm
   const Index n = raw.extent(0), channels = raw.extent(1), states = in.rate.extent(1);
@@ -397,12 +367,13 @@ inline RecurrentBudget selective_budget(mamba_s6::Input<double> in, const Array<
       for (Index p = 0; p < states; ++p) {
         const double step = in.step(t, c), exponent = std::abs(step * in.rate(c, p)), a = std::exp(-exponent);
         const double written = std::abs(step * in.signal(t, c) * in.B(t, 0, p));
-        const double theta = exponent * std::expm1(step_error(t, c) + 3 * rounding()) + (3 + 2) * rounding();
+        const double theta =
+            exponent * std::expm1(step_error(t, c) + (3 + rounded) * rounding()) + (3 + 2) * rounding();
         const double flushed =
             kFlush * (enlarged(c, p) + std::abs(in.signal(t, c)) + std::abs(in.B(t, 0, p)) +
                       std::abs(in.signal(t, c) * in.B(t, 0, p)) + 4);
         majorant(c, p) = a * majorant(c, p) + written;
-        enlarged(c, p) = a * std::exp(theta) * enlarged(c, p) +
+        enlarged(c, p) = std::exp(theta - exponent) * enlarged(c, p) +
                          written * std::exp(step_error(t, c) + 4 * rounding()) + flushed;
         read += std::abs(in.C(t, 0, p)) * majorant(c, p);
         read_enlarged += std::abs(in.C(t, 0, p)) * enlarged(c, p) + kFlush;
@@ -429,8 +400,13 @@ inline RecurrentBudget selective_budget(mamba_s6::Input<double> in, const Array<
 /// is at most m_t by Cauchy and Schwarz, thus sqrt(2) growth(8) m_t for the state. Errors of earlier tokens
 /// fade with |lambda|. An output is a sum of 2 products for each of the s states and at most 4 of the kernel,
 /// with rounded coefficients: 2 s + 7 roundings of at most 2 sum |w| m_t + |skip x_t|.
+///
+/// Where the core was given other coefficients than those of `system`, each part cut to float32 with an error
+/// of at most growth(rounded) and |lambda| not made larger, m_t and E_t still bound what they did, a token
+/// adds growth(rounded) |lambda| m_{t-1} to the error of the state, or 2^-126 m_{t-1} where lambda itself
+/// underflows, and w adds its own roundings to what is read.
 inline RecurrentBudget complex_budget(const s4d::System<double>& system, const Array<double>& x,
-                                      const Array<Complex<double>>& initial) {
+                                      const Array<Complex<double>>& initial, int rounded = 0) {
   const auto exact = s4d::recurrent(system, x, initial);
   const Index n = x.extent(0), states = initial.extent(0);
   RecurrentBudget result{Array<double>({n, 1}), Array<double>({n, 1}), Array<double>({1, 2 * states}),
@@ -442,12 +418,15 @@ inline RecurrentBudget complex_budget(const s4d::System<double>& system, const A
     double budget = growth(static_cast<double>(2 * states + 7)) * std::abs(system.D * x(t));
     for (Index p = 0; p < states; ++p) {
       const auto at = static_cast<std::size_t>(p);
-      majorant[at] = size(system.lambda(p)) * majorant[at] + std::abs(x(t));
-      error[at] = size(system.lambda(p)) * error[at] + std::sqrt(2.0) * growth(8) * majorant[at] +
-                  kFlush * (8 + majorant[at]);
-      budget +=
-          2 * size(system.C(p)) * (error[at] + growth(static_cast<double>(2 * states + 7)) * majorant[at]) +
-          kFlush * (4 + majorant[at]);
+      const double before = majorant[at];
+      majorant[at] = size(system.lambda(p)) * before + std::abs(x(t));
+      error[at] = size(system.lambda(p)) * error[at] +
+                  (std::sqrt(2.0) * growth(8) + growth(rounded)) * majorant[at] +
+                  kFlush * (8 + (rounded > 0 ? before : 0) + majorant[at]);
+      budget += 2 * size(system.C(p)) *
+                    ((1 + growth(rounded)) * error[at] +
+                     growth(static_cast<double>(2 * states + 7 + rounded)) * majorant[at]) +
+                kFlush * (4 + majorant[at]);
     }
     result.output(t, 0) = exact.y(t);
     result.output_budget(t, 0) = budget;
@@ -460,4 +439,4 @@ inline RecurrentBudget complex_budget(const s4d::System<double>& system, const A
   return result;
 }
 
-}  // namespace etalon::fast_test
+}  // namespace etalon::fast_laws

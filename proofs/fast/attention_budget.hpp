@@ -36,11 +36,16 @@
 #include <vector>
 
 #include "fast/cpu/attention_sizes.hpp"
+#include "proofs/fast/budget.hpp"
 #include "reference/array.hpp"
 #include "reference/softmax_attention/softmax_attention.hpp"
-#include "tests/fast/budget.hpp"
 
-namespace etalon::fast_test {
+namespace etalon::fast_laws {
+
+/// How often the running maximum is brought up to date at most: once for each tile of keys.
+inline std::int64_t tiles(std::int64_t keys) {
+  return (keys + fast::cpu::kKeyTile - 1) / fast::cpu::kKeyTile;
+}
 
 /// One head, with everything in float64.
 struct AttentionHead {
@@ -203,4 +208,4 @@ inline AttentionGradient attention_gradient(const AttentionHead& head, const Att
   return result;
 }
 
-}  // namespace etalon::fast_test
+}  // namespace etalon::fast_laws
