@@ -28,6 +28,7 @@ ETALON_SAME_SIZE(Execution, etalon_fast_execution);
 ETALON_SAME_PLACE(Execution, etalon_fast_execution, stream);
 ETALON_SAME_PLACE(Execution, etalon_fast_execution, workspace);
 ETALON_SAME_PLACE(Execution, etalon_fast_execution, workspace_bytes);
+ETALON_SAME_PLACE(Execution, etalon_fast_execution, trust_values);
 ETALON_SAME_SIZE(Mask, etalon_fast_mask);
 ETALON_SAME_PLACE(Mask, etalon_fast_mask, before);
 ETALON_SAME_PLACE(Mask, etalon_fast_mask, after);

@@ -32,12 +32,14 @@ typedef struct {
   int64_t stride[4]; /**< in elements; stride[3] is 1 */
 } etalon_fast_tensor;
 
-/** Where and with what to compute; threads is at least 1. */
+/** Where and with what to compute; threads is at least 1. Zeros for the rest are right where there is nothing
+ * to say. */
 typedef struct {
   int threads;
   void* stream;
   void* workspace;
   int64_t workspace_bytes;
+  bool trust_values;
 } etalon_fast_execution;
 
 typedef struct {

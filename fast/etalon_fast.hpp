@@ -7,7 +7,7 @@
 /// throws; it never falls back to something slower. Nothing is allocated inside the loops.
 ///
 /// Layout: every tensor is [batch, time, head, dim] with a stride in elements for each axis; dim is
-/// contiguous. Storage: float32 on the CPU; bfloat16 and float16 on the GPU. Accumulation is in float32
+/// contiguous. Storage: float32 everywhere; on the GPU also bfloat16 and float16. Accumulation is in float32
 /// everywhere. Outputs must not share memory with inputs or with each other. Decays are given as natural
 /// logarithms (log_decay <= 0): a decay of e^-20 and one of 1 - 2^-40 are equally easy to say. Minus infinity
 /// is allowed and means a decay of 0, a reset.
@@ -58,6 +58,8 @@ struct Execution {
   void* stream = nullptr;            ///< GPU: a cudaStream_t; not used by the CPU
   void* workspace = nullptr;         ///< GPU: device memory of at least the core's workspace_bytes, or null
   std::int64_t workspace_bytes = 0;  ///< its size
+  bool trust_values = false;  ///< GPU: log_decay is not looked at, so that the call need not wait for the
+                              ///< device; a NaN then gives NaN and a value above 0 growth
 };
 
 /// Which keys a query may see. Query i stands at position i + m - n, the convention of the text, so that the
@@ -168,14 +170,17 @@ std::string instructions();
 namespace cuda {
 /// Throws Error when this build has no CUDA part, there is no device, or it is older than sm_80.
 void require_device();
-/// Core 1, forward, on the GPU. Tensors are in device memory, q, k, v, o all bfloat16 or all float16, rows
-/// 16-byte aligned; head dimension d = e = 64 or 128; mask full or causal; no bias.
+/// Core 1, forward, on the GPU. Tensors are in device memory, q, k, v, o all float32, all bfloat16 or all
+/// float16, rows 16-byte aligned; head dimension d = e = 64 or 128; mask full or causal; no bias. float32 is
+/// multiplied as float32, not by tensor cores, which would keep 11 bits of it.
 void attention(const Attention& call, const Execution& execution = {});
 /// Device memory that decay_outer_product needs in execution.workspace; 0 where it needs none.
 std::int64_t decay_outer_product_workspace(const DecayOuterProduct& call);
-/// Core 2, forward, on the GPU: storage and head dimension as above; log_decay in float32; chunk 0. The
-/// values of log_decay are not looked at: a NaN makes every later output of its head NaN, a value above 0 is
-/// computed as growth. In float16 states and scores must stay below 65504.
+/// Core 2, forward, on the GPU: storage and head dimension as above; log_decay in float32; chunk 0. Where
+/// log_decay is given, the device first looks for a NaN or a value above 0, and the call waits for its answer
+/// before it launches what writes; it allocates 8 bytes for that in the order of the stream. A stream that is
+/// being captured cannot be waited for: set execution.trust_values there. In float16 states and scores must
+/// stay below 65504.
 void decay_outer_product(const DecayOuterProduct& call, const Execution& execution = {});
 }  // namespace cuda
 

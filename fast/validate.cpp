@@ -164,6 +164,11 @@ void Checker::finite(std::string_view argument, float value) const {
   require(std::isfinite(value), argument, std::to_string(value), "a finite number");
 }
 
+void Checker::growth(std::string_view argument, const std::string& where) const {
+  fail(std::string(argument) + " has an entry above 0 or NaN" + where +
+       ", expected logarithms of decays, all at most 0");
+}
+
 void Checker::threads(const Execution& execution) const {
   require(execution.threads >= 1, "threads", std::to_string(execution.threads), "at least 1");
 }

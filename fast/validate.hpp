@@ -60,6 +60,10 @@ struct Checker {
   /// A number that is neither infinite nor NaN.
   void finite(std::string_view argument, float value) const;
 
+  /// Throws for a logarithm of a decay above 0 or NaN; `where` is empty or says where it is, such as " at [0,
+  /// 7, 1, 0]".
+  [[noreturn]] void growth(std::string_view argument, const std::string& where = "") const;
+
   /// At least one thread.
   void threads(const Execution& execution) const;
 };
@@ -68,7 +72,7 @@ struct Checker {
 void check_attention(const Checker& check, const Attention& call, std::initializer_list<Type> types);
 
 /// The tensors of core 2: q, k, v, o stored as one of `types` (all four alike), log_decay as one of
-/// `decay_types`, states float32. The values of log_decay are not looked at.
+/// `decay_types`, states float32. The values of log_decay are looked at elsewhere.
 void check_decay_outer_product(const Checker& check, const DecayOuterProduct& call,
                                std::initializer_list<Type> types, std::initializer_list<Type> decay_types);
 

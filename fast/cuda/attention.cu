@@ -4,6 +4,7 @@
 #include <cfloat>
 #include <cmath>
 
+#include "fast/cuda/attention_fma.cuh"
 #include "fast/cuda/attention_mma.cuh"
 #include "fast/cuda/attention_wgmma.cuh"
 #include "fast/cuda/device.cuh"
@@ -30,7 +31,7 @@ AttentionArguments<T> arguments(const Attention& call) {
   a.heads = static_cast<int>(call.q.shape[2]);
   a.keys = static_cast<int>(call.k.shape[1]);
   a.heads_of_a_key = a.heads / static_cast<int>(call.k.shape[2]);
-  const std::int64_t bytes = call.k.shape[1] * call.k.shape[3] * 4;
+  const std::int64_t bytes = call.k.shape[1] * call.k.shape[3] * 2 * bytes_of(call.k.type);
   const std::int64_t together = std::max<std::int64_t>(1, cached_bytes / bytes) * a.heads_of_a_key;
   a.heads_at_a_time = static_cast<int>(std::min<std::int64_t>(together, call.q.shape[0] * call.q.shape[2]));
   // A scale of 0 would make 0 times -infinity of a hidden key; the smallest number gives every key the same
@@ -59,6 +60,14 @@ unsigned blocks(const AttentionArguments<T>& a, int queries) {
   return static_cast<unsigned>(count);
 }
 
+template <int D>
+void launch_fma(const Attention& call, cudaStream_t stream, const Device& device) {
+  using Shape = AttentionFma<D>;
+  const AttentionArguments<float> a = arguments<float>(call);
+  allow_shared(attention_fma<D>, Shape::shared_bytes, device);
+  attention_fma<D><<<blocks(a, Shape::queries), Shape::threads, Shape::shared_bytes, stream>>>(a);
+}
+
 template <typename T, int D>
 void launch_mma(const Attention& call, cudaStream_t stream, const Device& device) {
   using Shape = AttentionMma<D>;
@@ -80,6 +89,8 @@ void launch_wgmma(const Attention& call, cudaStream_t stream, const Device& devi
 template <typename T, int D>
 void launch(const Attention& call, cudaStream_t stream, const Device& device, AttentionRung rung) {
   switch (rung) {
+    case AttentionRung::fma:
+      throw Error("attention: this kernel is for float32 storage");
     case AttentionRung::mma:
       launch_mma<T, D>(call, stream, device);
       break;
@@ -97,7 +108,7 @@ void launch(const Attention& call, cudaStream_t stream, const Device& device, At
 
 void attention(const Attention& call, const Execution& execution, AttentionRung rung) {
   const Checker check{"attention"};
-  check_attention(check, call, {Type::bfloat16, Type::float16});
+  check_attention(check, call, {Type::float32, Type::bfloat16, Type::float16});
   const std::int64_t d = call.q.shape[3];
   check.require(d == 64 || d == 128, "the head dimension", std::to_string(d), "64 or 128 on the GPU");
   check.require(call.v.shape[3] == d, "the head dimension of v", std::to_string(call.v.shape[3]),
@@ -114,9 +125,17 @@ void attention(const Attention& call, const Execution& execution, AttentionRung 
   check_extent(check, "the number of heads in all batches", call.q.shape[0] * call.q.shape[2]);
 
   const Device device = current_device();
-  if (rung == AttentionRung::automatic && !device.hopper()) rung = AttentionRung::mma;
-  if (rung != AttentionRung::mma && !device.hopper()) throw Error("attention: this kernel needs sm_90");
   const auto stream = static_cast<cudaStream_t>(execution.stream);
+  if (call.q.type == Type::float32) {
+    if (rung != AttentionRung::automatic && rung != AttentionRung::fma)
+      throw Error("attention: this kernel is for bfloat16 and float16 storage");
+    d == 64 ? launch_fma<64>(call, stream, device) : launch_fma<128>(call, stream, device);
+    check_cuda(cudaGetLastError(), "attention: launch");
+    return;
+  }
+  if (rung == AttentionRung::automatic && !device.hopper()) rung = AttentionRung::mma;
+  if ((rung == AttentionRung::wgmma || rung == AttentionRung::wgmma_turns) && !device.hopper())
+    throw Error("attention: this kernel needs sm_90a");
   const bool bfloat16 = call.q.type == Type::bfloat16;
   if (d == 64) {
     bfloat16 ? launch<__nv_bfloat16, 64>(call, stream, device, rung)

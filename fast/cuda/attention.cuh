@@ -1,5 +1,5 @@
 /// \file
-/// What both attention kernels share: their arguments, the order of the work and a step of the online softmax
+/// What the attention kernels share: their arguments, the order of the work and a step of the online softmax
 /// \cite milakov2018online.
 #pragma once
 
@@ -62,10 +62,50 @@ __device__ __forceinline__ void hide_keys(float (&s)[Registers], const Attention
   }
 }
 
-/// What the online softmax knows of the two rows that a thread holds a part of.
+/// What the online softmax knows of one row.
+struct SoftmaxRow {
+  float maximum = -INFINITY;
+  float sum = 0.0f;  ///< this thread's part
+
+  /// Takes in the highest score of the maximum so far and of more keys. What was accumulated before has to be
+  /// multiplied by the result; `shift` is what scores times scale_log2 are lowered by from now on.
+  __device__ __forceinline__ float raise(float highest, float scale_log2, float& shift) {
+    // Old and new shift are the same roundings of the same maxima in every step, so the factors multiply to
+    // the exponential of the difference between first and last shift; nothing drifts.
+    shift = highest == -INFINITY ? 0.0f : __fmul_rn(highest, scale_log2);
+    const float factor = ptx::exp2_approximate(__fmul_rn(maximum, scale_log2) - shift);
+    maximum = highest;
+    return factor;
+  }
+
+  /// After the last step, when `sum` is that of all threads: 1 / sum, or 0 for a row that saw no key.
+  __device__ __forceinline__ void finish(float& inverse, float& log_sum, float scale_log2) const {
+    const bool none = maximum == -INFINITY && sum == 0.0f;
+    inverse = none ? 0.0f : 1.0f / sum;
+    constexpr float log_2 = 0.693147180559945309417f;
+    log_sum = none ? -INFINITY : fmaf(__fmul_rn(maximum, scale_log2), log_2, logf(sum));
+  }
+};
+
+/// The largest of what `Lanes` neighbouring lanes have.
+template <int Lanes>
+__device__ __forceinline__ float largest_of_lanes(float x) {
+#pragma unroll
+  for (int mask = 1; mask < Lanes; mask *= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, mask));
+  return x;
+}
+
+/// The sum of what `Lanes` neighbouring lanes have.
+template <int Lanes>
+__device__ __forceinline__ float sum_of_lanes(float x) {
+#pragma unroll
+  for (int mask = 1; mask < Lanes; mask *= 2) x += __shfl_xor_sync(0xffffffffu, x, mask);
+  return x;
+}
+
+/// The two rows that a thread holds a part of in a tensor core's accumulator.
 struct SoftmaxRows {
-  float maximum[2] = {-INFINITY, -INFINITY};
-  float sum[2] = {0.0f, 0.0f};  ///< this thread's part
+  SoftmaxRow row[2];
 
   /// Turns scores into weights exp(score - maximum). What was accumulated before has to be multiplied by
   /// `factor`.
@@ -73,17 +113,13 @@ struct SoftmaxRows {
   __device__ __forceinline__ void step(float (&s)[Registers], float (&factor)[2], float scale_log2) {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      float highest = maximum[r];
+      float highest = row[r].maximum;
 #pragma unroll
       for (int j = 0; j < Registers / 4; ++j)
         highest = fmaxf(highest, fmaxf(s[4 * j + 2 * r], s[4 * j + 2 * r + 1]));
-      highest = fmaxf(highest, __shfl_xor_sync(0xffffffffu, highest, 1));
-      highest = fmaxf(highest, __shfl_xor_sync(0xffffffffu, highest, 2));
-      // Old and new shift are the same roundings of the same maxima in every step, so the factors multiply to
-      // the exponential of the difference between first and last shift; nothing drifts.
-      const float shift = highest == -INFINITY ? 0.0f : __fmul_rn(highest, scale_log2);
-      factor[r] = ptx::exp2_approximate(__fmul_rn(maximum[r], scale_log2) - shift);
-      maximum[r] = highest;
+      highest = largest_of_lanes<4>(highest);
+      float shift;
+      factor[r] = row[r].raise(highest, scale_log2, shift);
       float part = 0.0f;
 #pragma unroll
       for (int j = 0; j < Registers / 4; ++j) {
@@ -94,7 +130,7 @@ struct SoftmaxRows {
           part += x;
         }
       }
-      sum[r] = fmaf(sum[r], factor[r], part);
+      row[r].sum = fmaf(row[r].sum, factor[r], part);
     }
   }
 
@@ -102,12 +138,8 @@ struct SoftmaxRows {
   __device__ __forceinline__ void finish(float (&inverse)[2], float (&log_sum)[2], float scale_log2) {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], 1);
-      sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], 2);
-      const bool none = maximum[r] == -INFINITY && sum[r] == 0.0f;
-      inverse[r] = none ? 0.0f : 1.0f / sum[r];
-      constexpr float log_2 = 0.693147180559945309417f;
-      log_sum[r] = none ? -INFINITY : fmaf(__fmul_rn(maximum[r], scale_log2), log_2, logf(sum[r]));
+      row[r].sum = sum_of_lanes<4>(row[r].sum);
+      row[r].finish(inverse[r], log_sum[r], scale_log2);
     }
   }
 };

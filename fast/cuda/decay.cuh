@@ -2,6 +2,8 @@
 /// What the kernels of core 2 (decay and outer product) share: arguments, the cut into segments, states in
 /// registers, weights of a scalar decay.
 ///
+/// The kernel for float32 storage (`decay_fma.cuh`) shares the arguments and nothing of what follows.
+///
 /// The sequence of each head is cut into segments, one for each block, so that few heads still fill the
 /// device. A first kernel computes what each segment adds to the state, and by how much the segment lets the
 /// state before it decay; a second one computes the outputs, each block starting from the sum over the

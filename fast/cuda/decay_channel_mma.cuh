@@ -15,6 +15,7 @@
 #pragma once
 
 #include "fast/cuda/decay.cuh"
+#include "fast/cuda/float_tile.cuh"
 
 namespace etalon::fast::cuda {
 
@@ -33,19 +34,6 @@ struct DecayChannel {
   static constexpr int output_stage = kept_offset + 1024;
   static constexpr int output_shared(int stages) { return stages * (output_stage + 16) + 1024; }
 };
-
-/// Starts the copy of log_decay [tokens, D] as it lies.
-template <int D, int Threads>
-__device__ __forceinline__ void copy_log_decay(std::uint32_t to, const Head<const float>& from, int first,
-                                               int end, int thread, ptx::Keep keep) {
-  constexpr int pieces = D / 4;
-#pragma unroll
-  for (int i = 0; i < DecayChannel<D>::tokens * pieces / Threads; ++i) {
-    const int index = thread + i * Threads, row = index / pieces, piece = index % pieces;
-    const bool valid = first + row < end;
-    ptx::copy_16(to + index * 16, from.row(valid ? first + row : 0) + piece * 4, valid, keep);
-  }
-}
 
 /// What each segment but the last adds to the state. Grid: heads of all batches, segments - 1. Besides the
 /// multipliers, who also load, D / 2 walkers multiply the keys of the next tile by the decays that follow
@@ -76,8 +64,8 @@ __global__ __launch_bounds__(DecayChannel<D>::multipliers + DecayChannel<D>::wal
         copy_tile<tokens, D, Shape::multipliers, Layout>(tile, k, first, work.end, thread, keep);
         copy_tile<tokens, D, Shape::multipliers, Layout>(tile + Shape::tile_bytes, v, first, work.end, thread,
                                                          keep);
-        copy_log_decay<D, Shape::multipliers>(tile + 2 * Shape::tile_bytes, log_decay, first, work.end,
-                                              thread, keep);
+        copy_floats<tokens, D, D, Shape::multipliers>(tile + 2 * Shape::tile_bytes, log_decay, first,
+                                                      work.end, thread, keep);
       }
       ptx::copies_commit();
     };
@@ -307,8 +295,8 @@ __global__ __launch_bounds__(DecayChannel<D>::multipliers + DecayChannel<D>::pre
                                                        : v,
                                               first, work.end, thread, ptx::Keep::briefly);
       }
-      copy_log_decay<D, threads>(tile + 3 * tile_bytes, log_decay, first, work.end, thread,
-                                 ptx::Keep::briefly);
+      copy_floats<tokens, D, D, threads>(tile + 3 * tile_bytes, log_decay, first, work.end, thread,
+                                         ptx::Keep::briefly);
     };
     for (int step = 0; step < Stages - 1; ++step) {
       if (step < steps) load(step);

@@ -1,15 +1,17 @@
 /// \file
 /// Core 2 on the GPU: checks, the cut into segments, choice of the kernels, launch.
 ///
-/// The values of log_decay are not looked at, since a call does not wait for the device: a NaN makes every
-/// output from its token on NaN, and a value above 0 is computed as growth. With float16, states and scores
-/// have to stay below 65504.
+/// The values of log_decay are looked at, for which the call waits for the device, unless the caller vouches
+/// for them: then a NaN makes every output from its token on NaN, and a value above 0 is computed as growth.
+/// With float16, states and scores have to stay below 65504.
 #include <algorithm>
 
 #include "fast/cuda/decay_channel_mma.cuh"
+#include "fast/cuda/decay_fma.cuh"
 #include "fast/cuda/decay_scalar_mma.cuh"
 #include "fast/cuda/decay_scalar_wgmma.cuh"
 #include "fast/cuda/device.cuh"
+#include "fast/cuda/log_decay_check.cuh"
 #include "fast/cuda/rungs.hpp"
 #include "fast/cuda/tensor_map.cuh"
 
@@ -48,6 +50,7 @@ Cut cut(std::int64_t rows, std::int64_t time, std::int64_t blocks_at_once, int a
 }
 
 Cut cut(const DecayOuterProduct& call, const Device& device, int asked) {
+  if (call.q.type == Type::float32) return {};
   const int blocks = device.multiprocessors * (call.q.shape[3] == 64 ? 2 : 1);
   return cut(call.q.shape[0] * call.q.shape[2], call.q.shape[1], blocks, asked);
 }
@@ -60,7 +63,7 @@ std::int64_t workspace_bytes(const DecayOuterProduct& call, const Cut& cut) {
 
 void check_call(const DecayOuterProduct& call) {
   const Checker check{"decay_outer_product"};
-  check_decay_outer_product(check, call, {Type::bfloat16, Type::float16}, {Type::float32});
+  check_decay_outer_product(check, call, {Type::float32, Type::bfloat16, Type::float16}, {Type::float32});
   const std::int64_t d = call.q.shape[3];
   check.require(d == 64 || d == 128, "the head dimension", std::to_string(d), "64 or 128 on the GPU");
   check.require(call.v.shape[3] == d, "the head dimension of v", std::to_string(call.v.shape[3]),
@@ -131,8 +134,29 @@ void launch(void (*kernel)(Parameters...), dim3 grid, int threads, int shared, b
   config.dynamicSmemBytes = static_cast<std::size_t>(shared);
   config.stream = stream;
   config.attrs = &overlap;
-  config.numAttrs = early && device.capability >= 90 ? 1 : 0;
+  // Kernels that were compiled for less than sm_90 do not wait, whatever the device.
+  config.numAttrs = early && device.code >= 90 ? 1 : 0;
   ETALON_CUDA(cudaLaunchKernelEx(&config, kernel, arguments...));
+}
+
+template <int D, DecayShape Decay>
+void run_fma(const DecayOuterProduct& call, cudaStream_t stream, const Device& device) {
+  using Shape = DecayFma<D, Decay>;
+  const auto blocks = call.q.shape[0] * call.q.shape[2] * Shape::slices;
+  if (blocks > 0x7fffffff) throw Error("decay_outer_product: more than 2^31 - 1 slices of heads on the GPU");
+  launch(decay_fma<D, Decay>, dim3(static_cast<unsigned>(blocks)), Shape::threads, Shape::shared_bytes, false,
+         device, stream, arguments<float>(call, {}, nullptr, 0.0));
+}
+
+template <int D>
+void run_fma(const DecayOuterProduct& call, cudaStream_t stream, const Device& device) {
+  if (!call.log_decay) {
+    run_fma<D, DecayShape::none>(call, stream, device);
+  } else if (call.log_decay.shape[3] == 1) {
+    run_fma<D, DecayShape::scalar>(call, stream, device);
+  } else {
+    run_fma<D, DecayShape::channel>(call, stream, device);
+  }
 }
 
 template <typename T, int D>
@@ -195,10 +219,22 @@ void decay_outer_product(const DecayOuterProduct& call, const Execution& executi
     check.require(reinterpret_cast<std::uintptr_t>(execution.workspace) % 16 == 0, "workspace", "misaligned",
                   "a multiple of 16 bytes");
   }
+  const bool float32 = call.q.type == Type::float32;
   DecayRung rung = plan.rung;
+  if (rung == DecayRung::automatic && float32) rung = DecayRung::fma;
+  if ((rung == DecayRung::fma) != float32) {
+    throw Error(std::string("decay_outer_product: this kernel is for ") +
+                (float32 ? "bfloat16 and float16 storage" : "float32 storage"));
+  }
   if (rung == DecayRung::automatic) rung = device.hopper() ? DecayRung::wgmma : DecayRung::mma;
   if (rung == DecayRung::wgmma && !device.hopper())
-    throw Error("decay_outer_product: this kernel needs sm_90");
+    throw Error("decay_outer_product: this kernel needs sm_90a");
+  const auto stream = static_cast<cudaStream_t>(execution.stream);
+  if (call.log_decay && !execution.trust_values) check_log_decay(check, call.log_decay, stream, device);
+  if (float32) {
+    call.q.shape[3] == 64 ? run_fma<64>(call, stream, device) : run_fma<128>(call, stream, device);
+    return;
+  }
   const bool bfloat16 = call.q.type == Type::bfloat16;
   if (call.q.shape[3] == 64) {
     bfloat16 ? run<__nv_bfloat16, 64>(call, execution, device, pieces, rung, plan.cached)

@@ -3,6 +3,22 @@
 #include "fast/cuda/device.cuh"
 
 namespace etalon::fast::cuda {
+namespace {
+
+/// Does nothing; compiled like all other kernels, it tells for what they were.
+__global__ void any_kernel() {}
+
+/// The virtual architecture of the code that runs on the current device, which is what __CUDA_ARCH__ was for
+/// it: 90 for sm_90a's machine code and 80 for what the driver makes of compute_80's PTX. It is the PTX's
+/// version that tells them apart; the version of the binary is that of the device even where the driver made
+/// it.
+int compiled_for() {
+  cudaFuncAttributes attributes{};
+  ETALON_CUDA(cudaFuncGetAttributes(&attributes, any_kernel));
+  return attributes.ptxVersion;
+}
+
+}  // namespace
 
 Device current_device() {
   int count = 0;
@@ -27,6 +43,7 @@ Device current_device() {
   if (device.capability < 80) {
     throw Error("cuda: the device is sm_" + std::to_string(device.capability) + ", expected sm_80 or newer");
   }
+  device.code = compiled_for();
   return device;
 }
 

@@ -15,16 +15,19 @@ namespace etalon::fast::cuda {
 struct Device {
   int index = 0;
   int capability = 0;  ///< 10 major + minor
+  int code = 0;        ///< the capability that the kernels were compiled for, as they run here
   int multiprocessors = 0;
   int shared_bytes = 0;  ///< that one block may have
   int cache_bytes = 0;   ///< level 2
-  bool hopper() const { return capability == 90; }
+  /// Whether Hopper's own instructions are there: in the device, and in what runs on it. A binary that holds
+  /// no machine code for sm_90a runs its portable kernels on a Hopper device.
+  bool hopper() const { return capability == 90 && code == 90; }
 };
 
 /// The current device. Throws where there is none, or it is older than sm_80.
 Device current_device();
 
-/// Copies move 16 bytes at a time: data at a multiple of 16 bytes, strides of 8 numbers.
+/// Copies move 16 bytes at a time: data and strides at multiples of 16 bytes.
 inline void check_rows(const Checker& check, const char* argument, const Tensor& tensor) {
   bool aligned = reinterpret_cast<std::uintptr_t>(tensor.data) % 16 == 0;
   for (int axis = 0; axis < 3; ++axis) {

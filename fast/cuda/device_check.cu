@@ -1,16 +1,20 @@
 /// \file
 /// etalon_gpu_check MODE FILE: holds the GPU part to the CPU in double precision (`device_oracle.hpp`), or
-/// times it. MODE is `check` (all cases), `small` (few and short ones, for a tool that slows everything down)
-/// or `time` (spot checks of the timed sizes, then times). FILE receives lines "name,value". The exit status
-/// is 0 only if every case held.
+/// times it. MODE is `check` (all cases), `portable` (the same, of a binary in which the device finds PTX for
+/// sm_80 only), `small` (few and short ones, for a tool that slows everything down) or `time` (spot checks of
+/// the timed sizes, then times). FILE receives lines "name,value". The exit status is 0 only if every case
+/// held.
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstring>
 #include <functional>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
+#include "fast/cuda/device.cuh"
 #include "fast/cuda/device_memory.cuh"
 #include "fast/cuda/device_oracle.hpp"
 #include "fast/cuda/device_timing.cuh"
@@ -90,6 +94,13 @@ bool gaps_untouched(const DeviceTensor<T>& tensor, const std::vector<T>& numbers
   return true;
 }
 
+/// All numbers with 11 significant bits, as tensor cores would see float32.
+Numbers<float> rounded_to_11_bits(Numbers<float> numbers) {
+  for (float& x : numbers.data)
+    x = std::bit_cast<float>((std::bit_cast<std::uint32_t>(x) + 0x1000u) & ~0x1fffu);
+  return numbers;
+}
+
 // Attention
 // ----------------------------------------------------------------------------------------------------------
 
@@ -103,6 +114,8 @@ const char* name_of(AttentionRung rung) {
   switch (rung) {
     case AttentionRung::automatic:
       return "automatic";
+    case AttentionRung::fma:
+      return "fma";
     case AttentionRung::mma:
       return "mma";
     case AttentionRung::wgmma:
@@ -187,16 +200,36 @@ void check_attention_case(Report& report, const AttentionCase& c, std::int64_t d
       report.truth(name + "/" + name_of(rung) + "/fault_is_seen",
                    !(attention_fraction(other, out, o.row(), log_sum.read(), c.heads, d) <= 1.0));
     }
+    if constexpr (std::is_same_v<T, float>) {
+      // What tensor cores would make of it must be seen; the first query sees one key only.
+      if (c.queries == 65 && causal) {
+        const auto other =
+            attention_all(rounded_to_11_bits(q), rounded_to_11_bits(k), rounded_to_11_bits(v), scale, causal);
+        report.truth(name + "/" + name_of(rung) + "/lost_bits_are_seen",
+                     !(attention_fraction(other, out, o.row(), log_sum.read(), c.heads, d) <= 1.0));
+      }
+    }
   }
 }
 
+/// The kernels for a storage type on this device.
 template <typename T>
-void check_attention_type(Report& report, bool small, const std::vector<AttentionRung>& rungs) {
+std::vector<AttentionRung> attention_rungs(bool hopper) {
+  if (std::is_same_v<T, float>) return {AttentionRung::fma};
+  if (!hopper) return {AttentionRung::mma};
+  return {AttentionRung::mma, AttentionRung::wgmma, AttentionRung::wgmma_turns};
+}
+
+template <typename T>
+void check_attention_type(Report& report, bool small, bool hopper) {
   std::mt19937_64 random(20250101);
+  std::vector<AttentionRung> rungs = attention_rungs<T>(hopper);
+  if (!small) rungs.push_back(AttentionRung::automatic);
   std::vector<AttentionCase> cases = {
       {1, 1, 1, 1, 1}, {2, 2, 1, 2, 1}, {65, 65, 1, 1, 1, 3.0, 64}, {129, 200, 1, 2, 1}};
   if (!small) {
-    for (const std::int64_t n : {63, 64, 127, 128, 191, 192, 193, 255, 257}) cases.push_back({n, n, 2, 2, 2});
+    for (const std::int64_t n : {31, 33, 63, 64, 127, 128, 191, 192, 193, 255, 257})
+      cases.push_back({n, n, 2, 2, 2});
     cases.push_back({1000, 1000, 1, 4, 2, 3.0, 8});
     cases.push_back({1000, 1000, 2, 6, 1});
     cases.push_back({7, 300, 2, 1, 1});
@@ -306,11 +339,12 @@ double decay_fraction(const std::vector<DecayAllowed>& allowed, const DeviceTens
 }
 
 /// Runs the call with a workspace of its own.
-void run_decay(const DecayOuterProduct& call, const DecayPlan& plan) {
+void run_decay(const DecayOuterProduct& call, const DecayPlan& plan, bool trust_values = false) {
   const DeviceBytes workspace(static_cast<std::size_t>(cuda::decay_outer_product_workspace(call, plan)));
   Execution execution;
   execution.workspace = workspace.data();
   execution.workspace_bytes = static_cast<std::int64_t>(workspace.size());
+  execution.trust_values = trust_values;
   cuda::decay_outer_product(call, execution, plan);
   ETALON_CUDA(cudaDeviceSynchronize());
 }
@@ -363,6 +397,13 @@ void check_decay_case(Report& report, const DecayCase& c, std::int64_t d,
       const auto other = decay_all(q, k, wrong, log_decay, initial, scale);
       report.truth(case_name + "/fault_is_seen", !(decay_fraction(other, o, out, state) <= 1.0));
     }
+    if constexpr (std::is_same_v<T, float>) {
+      if (c.time == 65) {
+        const auto other = decay_all(rounded_to_11_bits(q), rounded_to_11_bits(k), rounded_to_11_bits(v),
+                                     log_decay, initial, scale);
+        report.truth(case_name + "/lost_bits_are_seen", !(decay_fraction(other, o, out, state) <= 1.0));
+      }
+    }
     if (c.states && c.time > 1 && c.decay != Decay::constant) {  // two parts, the state handed on
       const DeviceTensor<T> parts(shape, c.gap);
       const DeviceTensor<float> between(state_shape);
@@ -384,9 +425,28 @@ void check_decay_case(Report& report, const DecayCase& c, std::int64_t d,
   }
 }
 
-/// A NaN among the decays is not lost: outputs before it are as they were, those from it on are NaN.
-void check_nan_decay(Report& report, const std::vector<DecayPlanName>& plans) {
-  using Number = __nv_bfloat16;
+/// The kernels for a storage type on this device, with sequences in one piece and in three.
+template <typename T>
+std::vector<DecayPlanName> decay_plans(bool small, bool hopper) {
+  std::vector<DecayPlanName> plans;
+  if (std::is_same_v<T, float>) {
+    plans = {{{DecayRung::fma}, "fma"}};
+  } else {
+    plans = {{{DecayRung::mma, 1}, "mma"}, {{DecayRung::mma, 3}, "mma_in_3"}};
+    if (hopper) {
+      plans.push_back({{DecayRung::wgmma, 1}, "wgmma"});
+      plans.push_back({{DecayRung::wgmma, 3}, "wgmma_in_3"});
+    }
+  }
+  if (!small) plans.push_back({{}, "automatic"});
+  return plans;
+}
+
+/// A NaN among decays that nobody looked at is not lost: outputs before it are as they were, those from it on
+/// are NaN. A value above 0 lets the outputs grow.
+template <typename Number>
+void check_trusted_decay(Report& report, bool hopper) {
+  const std::vector<DecayPlanName> plans = decay_plans<Number>(false, hopper);
   std::mt19937_64 random(20250103);
   const std::array<std::int64_t, 4> shape{1, 300, 1, 128};
   constexpr std::int64_t bad = 100;
@@ -397,26 +457,40 @@ void check_nan_decay(Report& report, const std::vector<DecayPlanName>& plans) {
     for (float& log : log_decay.data) log = -0.1f;
     log_decay.data[static_cast<std::size_t>(bad * width)] = NAN;
     const DeviceTensor<float> d_log(log_decay.shape, log_decay.data);
+    for (float& log : log_decay.data) log = 0.0f;
+    for (std::int64_t i = 0; i < width; ++i) log_decay.data[static_cast<std::size_t>(bad * width + i)] = 8.0f;
+    const DeviceTensor<float> d_growth(log_decay.shape, log_decay.data);
     for (const DecayPlanName& plan : plans) {
       if (width > 1 && plan.plan.rung == DecayRung::wgmma) continue;
       const DeviceTensor<Number> o(shape);
       DecayOuterProduct call;
       call.q = q.view(), call.k = k.view(), call.v = v.view(), call.o = o.view(),
       call.log_decay = d_log.view();
-      run_decay(call, plan.plan);
+      run_decay(call, plan.plan, true);
       const std::vector<Number> out = o.read();
       bool right = true;
       for (std::size_t i = 0; i < out.size(); ++i) {
         right = right && std::isnan(value_of(out[i])) == (i >= static_cast<std::size_t>(bad * 128));
       }
-      report.truth("decay_outer_product/nan/" + std::to_string(width) + "/" + plan.name, right);
+      const std::string name = "decay_outer_product/" + to_string(type_of<Number>) + "/trusted/" +
+                               std::to_string(width) + "/" + plan.name;
+      report.truth(name + "/nan", right);
+      call.log_decay = d_growth.view();
+      run_decay(call, plan.plan, true);
+      const std::vector<Number> grown = o.read();
+      double before = 0, after = 0;  // sums of squares; the state grows by e^8
+      for (std::size_t i = 0; i < grown.size(); ++i) {
+        (i < static_cast<std::size_t>(bad * 128) ? before : after) += value_of(grown[i]) * value_of(grown[i]);
+      }
+      report.truth(name + "/growth", std::isfinite(after) && after > 1e4 * before);
     }
   }
 }
 
 template <typename T>
-void check_decay_type(Report& report, bool small, const std::vector<DecayPlanName>& plans) {
+void check_decay_type(Report& report, bool small, bool hopper) {
   std::mt19937_64 random(20250102);
+  const std::vector<DecayPlanName> plans = decay_plans<T>(small, hopper);
   std::vector<DecayCase> cases;
   for (const Decay decay : {Decay::none, Decay::constant, Decay::token, Decay::channel}) {
     const Strength usual = decay == Decay::none ? Strength::one : Strength::mild;
@@ -428,6 +502,7 @@ void check_decay_type(Report& report, bool small, const std::vector<DecayPlanNam
     }
     cases.push_back({1000, 1, 4, decay, usual, true, 8});
     cases.push_back({1000, 2, 3, decay, usual, false});
+    cases.push_back({70, 3, 24, decay, usual, false});
     if (decay == Decay::none) continue;
     for (const Strength strength : {Strength::one, Strength::strong, Strength::mixed, Strength::reset}) {
       cases.push_back({200, 1, 3, decay, strength, true});
@@ -442,9 +517,19 @@ void check_decay_type(Report& report, bool small, const std::vector<DecayPlanNam
 // Errors
 // -------------------------------------------------------------------------------------------------------------
 
-/// `run` throws an Error whose text holds `words`, and `o` stays as it was (all bytes 0xff).
-void check_error(Report& report, const std::string& name, const std::string& words,
-                 const DeviceTensor<__nv_bfloat16>& o, const std::function<void()>& run) {
+/// Whether no byte was written since the tensor was made.
+template <typename T>
+bool untouched(const DeviceTensor<T>& tensor) {
+  const std::vector<T> numbers = tensor.read();
+  const auto* bytes = reinterpret_cast<const unsigned char*>(numbers.data());
+  return std::all_of(bytes, bytes + numbers.size() * sizeof(T),
+                     [](unsigned char byte) { return byte == 0xff; });
+}
+
+/// `run` throws an Error whose text holds `words`, and `o` stays as it was.
+template <typename T>
+void check_error(Report& report, const std::string& name, const std::string& words, const DeviceTensor<T>& o,
+                 const std::function<void()>& run) {
   bool right = false;
   try {
     run();
@@ -454,10 +539,79 @@ void check_error(Report& report, const std::string& name, const std::string& wor
     if (!right) std::printf("%s: unexpected text: %s\n", name.c_str(), error.what());
   }
   ETALON_CUDA(cudaDeviceSynchronize());
-  const auto numbers = o.read();
-  const auto* bytes = reinterpret_cast<const unsigned char*>(numbers.data());
-  for (std::size_t i = 0; i < numbers.size() * 2; ++i) right = right && bytes[i] == 0xff;
-  report.truth("error/" + name, right);
+  report.truth("error/" + name, right && untouched(o));
+}
+
+/// Values of log_decay that are no logarithms of decays: the first one is named, nothing is written.
+template <typename T>
+void check_bad_values(Report& report) {
+  const std::array<std::int64_t, 4> shape{2, 300, 3, 64};
+  const DeviceTensor<T> q = random_tensor<T>(shape, 1), k = random_tensor<T>(shape, 2),
+                        v = random_tensor<T>(shape, 3), o(shape);
+  const DeviceTensor<float> final_state({2, 3, 64, 64});
+  DecayOuterProduct call;
+  call.q = q.view(), call.k = k.view(), call.v = v.view(), call.o = o.view(),
+  call.final_state = final_state.view();
+  for (const Decay decay : {Decay::constant, Decay::token, Decay::channel}) {
+    const bool constant = decay == Decay::constant;
+    Numbers<float> log_decay(constant
+                                 ? std::array<std::int64_t, 4>{1, 1, 3, 1}
+                                 : std::array<std::int64_t, 4>{2, 300, 3, decay == Decay::token ? 1 : 64});
+    const std::int64_t b = constant ? 0 : 1, n = constant ? 0 : 123, d = decay == Decay::channel ? 37 : 0;
+    for (const float bad : {NAN, 0.1f}) {
+      std::fill(log_decay.data.begin(), log_decay.data.end(), -0.1f);
+      log_decay.data[0] = -INFINITY;
+      log_decay.data[log_decay.index(b, n, 1, d)] = bad;
+      log_decay.data.back() = bad;  // a later one
+      for (const std::int64_t gap : {0, 4}) {
+        const DeviceTensor<float> d_log(log_decay.shape, log_decay.data, gap);
+        call.log_decay = d_log.view();
+        check_error(report,
+                    "decay_outer_product/" + to_string(type_of<T>) + "/values/" +
+                        decay_names[static_cast<int>(decay)] + (bad > 0 ? "/above_0" : "/nan") +
+                        (gap > 0 ? "/strided" : ""),
+                    "log_decay has an entry above 0 or NaN at " + to_string(Extents{b, n, 1, d}) +
+                        ", expected logarithms of decays, all at most 0",
+                    o, [&] { run_decay(call, {}); });
+      }
+    }
+  }
+  report.truth("error/decay_outer_product/" + to_string(type_of<T>) + "/values/final_state",
+               untouched(final_state));
+}
+
+/// A stream that is being captured cannot be waited for: an error that leaves the capture alone, and none
+/// where the values are trusted.
+void check_capture(Report& report) {
+  const std::array<std::int64_t, 4> shape{1, 64, 1, 64};
+  const DeviceTensor<float> q = random_tensor<float>(shape, 1), k = random_tensor<float>(shape, 2),
+                            v = random_tensor<float>(shape, 3), o(shape),
+                            log_decay = random_tensor<float>({1, 64, 1, 1}, 4, -0.1f);
+  DecayOuterProduct call;
+  call.q = q.view(), call.k = k.view(), call.v = v.view(), call.o = o.view(),
+  call.log_decay = log_decay.view();
+  ETALON_CUDA(cudaDeviceSynchronize());
+  cudaStream_t stream = nullptr;
+  cudaGraph_t graph = nullptr;
+  ETALON_CUDA(cudaStreamCreate(&stream));
+  Execution execution;
+  execution.stream = stream;
+  std::string text;
+  ETALON_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  try {
+    cuda::decay_outer_product(call, execution);
+  } catch (const Error& error) {
+    text = error.what();
+  }
+  execution.trust_values = true;
+  cuda::decay_outer_product(call, execution);
+  ETALON_CUDA(cudaStreamEndCapture(stream, &graph));
+  std::size_t nodes = 0;
+  ETALON_CUDA(cudaGraphGetNodes(graph, nullptr, &nodes));
+  ETALON_CUDA(cudaGraphDestroy(graph));
+  ETALON_CUDA(cudaStreamDestroy(stream));
+  report.truth("error/decay_outer_product/capture",
+               text.find("trust_values") != std::string::npos && nodes == 1 && untouched(o));
 }
 
 void check_errors(Report& report) {
@@ -474,7 +628,7 @@ void check_errors(Report& report) {
     check_error(report, "attention/" + name, words, o, [&] { cuda::attention(changed); });
   };
   attention("null", "k is null", [](Attention& c) { c.k.data = nullptr; });
-  attention("type", "q is stored as float32", [](Attention& c) { c.q.type = Type::float32; });
+  attention("type", "q is stored as type 9", [](Attention& c) { c.q.type = static_cast<Type>(9); });
   attention("mixed types", "v is stored as float16", [](Attention& c) { c.v.type = Type::float16; });
   attention("head dimension", "64 or 128", [](Attention& c) {
     for (Tensor* x : {&c.q, &c.k, &c.v, &c.o}) x->shape[3] = 32;
@@ -492,6 +646,8 @@ void check_errors(Report& report) {
   });
   attention("shared", "shares memory", [](Attention& c) { c.o = c.q; });
   attention("scale", "finite", [](Attention& c) { c.scale = NAN; });
+  check_error(report, "attention/rung", "float32 storage", o,
+              [&] { cuda::attention(call, {}, AttentionRung::fma); });
 
   DecayOuterProduct product;
   product.q = q.view(), product.k = k.view(), product.v = v.view(), product.o = o.view();
@@ -508,7 +664,9 @@ void check_errors(Report& report) {
   decay("head dimension", "64 or 128", [](DecayOuterProduct& c) {
     for (Tensor* x : {&c.q, &c.k, &c.v, &c.o}) x->shape[3] = 32;
   });
-  decay("type", "float32", [](DecayOuterProduct& c) { c.q.type = Type::float32; });
+  decay("type", "q is stored as type 9", [](DecayOuterProduct& c) { c.q.type = static_cast<Type>(9); });
+  check_error(report, "decay_outer_product/rung", "float32 storage", o,
+              [&] { cuda::decay_outer_product(product, {}, {DecayRung::fma, 1}); });
   decay("decay type", "log_decay is stored as bfloat16", [&](DecayOuterProduct& c) {
     c.log_decay = log_decay.view();
     c.log_decay.type = Type::bfloat16;
@@ -542,7 +700,8 @@ Numbers<T> read_head(const DeviceTensor<T>& tensor, std::int64_t h) {
 }
 
 /// Some rows of one head.
-void spot_check_attention(Report& report, const AttentionSet& set, const std::string& name, bool causal) {
+template <typename T>
+void spot_check_attention(Report& report, const AttentionSet<T>& set, const std::string& name, bool causal) {
   const std::int64_t time = set.q.shape()[1], h = set.q.shape()[2] - 1, d = set.q.shape()[3];
   const auto q = read_head(set.q, h), k = read_head(set.k, h), v = read_head(set.v, h),
              o = read_head(set.o, h);
@@ -550,7 +709,7 @@ void spot_check_attention(Report& report, const AttentionSet& set, const std::st
   in_parallel(128, [&](std::int64_t i) {
     const std::int64_t n = i == 0 ? 0 : i == 1 ? time - 1 : (i * 7919) % time;
     const auto allowed =
-        attention_row(q, k, v, static_cast<double>(set.scale()), causal, Type::bfloat16, 0, n, 0);
+        attention_row(q, k, v, static_cast<double>(set.scale()), causal, type_of<T>, 0, n, 0);
     for (std::int64_t j = 0; j < d; ++j) {
       fractions[static_cast<std::size_t>(i)] =
           std::max(fractions[static_cast<std::size_t>(i)],
@@ -561,19 +720,20 @@ void spot_check_attention(Report& report, const AttentionSet& set, const std::st
 }
 
 /// Two heads in full, against which each kernel's output is held.
+template <typename T>
 class DecaySpots {
  public:
-  explicit DecaySpots(const DecaySet& set) : heads_{0, set.q.shape()[2] - 1} {
+  explicit DecaySpots(const DecaySet<T>& set) : heads_{0, set.q.shape()[2] - 1} {
     in_parallel(2, [&](std::int64_t i) {
       const std::int64_t h = heads_[static_cast<std::size_t>(i)];
       const Numbers<float> log_decay =
           set.log_decay.count() == 0 ? Numbers<float>{} : read_head(set.log_decay, h);
       allowed_[static_cast<std::size_t>(i)] =
           decay_head(read_head(set.q, h), read_head(set.k, h), read_head(set.v, h), log_decay, {},
-                     static_cast<double>(set.scale()), Type::bfloat16, 0, 0);
+                     static_cast<double>(set.scale()), type_of<T>, 0, 0);
     });
   }
-  double worst(const DecaySet& set) const {
+  double worst(const DecaySet<T>& set) const {
     double largest = 0;
     for (std::size_t i = 0; i < 2; ++i) {
       const auto o = read_head(set.o, heads_[i]);
@@ -589,10 +749,67 @@ class DecaySpots {
   std::array<DecayAllowed, 2> allowed_;
 };
 
+template <typename T>
+void time_decay(Report& report, double copy, std::int64_t d, const std::vector<DecayPlanName>& plans) {
+  for (int kind = 0; kind < 4; ++kind) {
+    std::vector<DecaySet<T>> sets;
+    for (std::uint64_t i = 0; i < 2; ++i) sets.emplace_back(16384, 2048 / d, d, kind, 8 * i + 1);
+    const DecaySpots<T> spots(sets[0]);
+    const auto time = [&](const std::string& name, const DecayPlan& plan, bool trust_values) {
+      for (const DecaySet<T>& set : sets) set.poison();
+      const double seconds =
+          median_seconds([&](int i) { sets[static_cast<std::size_t>(i % 2)].run(plan, trust_values); });
+      report.held(name + "/spot", spots.worst(sets[0]));
+      const double bytes = sets[0].least_bytes();
+      report.value("seconds/" + name, seconds);
+      report.value("of_copy/" + name, bytes / seconds / copy);
+      std::printf("%-60s %8.4f ms  %5.1f %% of copy\n", name.c_str(), seconds * 1e3,
+                  100 * bytes / seconds / copy);
+    };
+    const std::string of_kind = std::string("decay_outer_product/") +
+                                (std::is_same_v<T, float> ? "float32/" : "") + decay_names[kind] + "/d" +
+                                std::to_string(d) + "/";
+    for (const DecayPlanName& plan : plans) {
+      if (kind == 3 && plan.plan.rung == DecayRung::wgmma) continue;
+      time(of_kind + plan.name, plan.plan, true);
+    }
+    // What the look at the values costs, the waiting for the device included.
+    if (kind > 0 && d == 128) time(of_kind + "automatic_values_looked_at", {}, false);
+  }
+}
+
+template <typename T>
+void time_attention(Report& report, std::int64_t tokens, std::int64_t heads, std::int64_t d,
+                    const std::vector<AttentionRung>& rungs, double peak) {
+  std::vector<AttentionSet<T>> sets;
+  for (std::uint64_t i = 0; i < 2; ++i) sets.emplace_back(tokens, heads, d, 8 * i + 101);
+  for (const bool causal : {true, false}) {
+    for (const AttentionRung rung : rungs) {
+      const std::string name = std::string("attention/") + (std::is_same_v<T, float> ? "float32/" : "") +
+                               (causal ? "causal" : "full") + "/d" + std::to_string(d) + "/" + name_of(rung);
+      for (const AttentionSet<T>& set : sets) set.poison();
+      const double seconds =
+          median_seconds([&](int i) { sets[static_cast<std::size_t>(i % 2)].run(causal, rung); });
+      spot_check_attention(report, sets[0], name, causal);
+      const double rate =
+          4.0 * static_cast<double>(tokens * tokens * d * heads) * (causal ? 0.5 : 1.0) / seconds;
+      report.value("seconds/" + name, seconds);
+      report.value("operations_per_second/" + name, rate);
+      std::printf("%-60s %8.4f ms  %6.1f TFLOP/s", name.c_str(), seconds * 1e3, rate * 1e-12);
+      if (peak > 0) {
+        report.value("of_float32_peak/" + name, rate / peak);
+        std::printf("  %5.1f %% of the float32 peak", 100 * rate / peak);
+      }
+      std::printf("\n");
+    }
+  }
+}
+
 void time_all(Report& report, bool hopper) {
-  const double copy = copy_rate();
+  const double copy = copy_rate(), peak = float32_peak();
   report.value("copy_bytes_per_second", copy);
-  std::printf("copy %.2f TB/s\n", copy * 1e-12);
+  report.value("float32_peak_operations_per_second", peak);
+  std::printf("copy %.2f TB/s, float32 peak %.1f TFLOP/s\n", copy * 1e-12, peak * 1e-12);
 
   std::vector<DecayPlanName> plans = {{{DecayRung::mma, 0}, "mma"}};
   if (hopper) {
@@ -603,80 +820,45 @@ void time_all(Report& report, bool hopper) {
     plans.push_back(
         {{DecayRung::automatic, 0, cached}, "cached_" + std::to_string(static_cast<int>(100 * cached))});
   }
+  for (const std::int64_t d : {128, 64}) time_decay<__nv_bfloat16>(report, copy, d, plans);
+  for (const std::int64_t d : {128, 64}) time_decay<float>(report, copy, d, {{{DecayRung::fma}, "fma"}});
   for (const std::int64_t d : {128, 64}) {
-    for (int kind = 0; kind < 4; ++kind) {
-      std::vector<DecaySet> sets;
-      for (std::uint64_t i = 0; i < 2; ++i) sets.emplace_back(16384, 2048 / d, d, kind, 8 * i + 1);
-      const DecaySpots spots(sets[0]);
-      for (const DecayPlanName& plan : plans) {
-        if (kind == 3 && plan.plan.rung == DecayRung::wgmma) continue;
-        const std::string name = std::string("decay_outer_product/") + decay_names[kind] + "/d" +
-                                 std::to_string(d) + "/" + plan.name;
-        for (const DecaySet& set : sets) set.poison();
-        const double seconds =
-            median_seconds([&](int i) { sets[static_cast<std::size_t>(i % 2)].run(plan.plan); });
-        report.held(name + "/spot", spots.worst(sets[0]));
-        const double bytes = sets[0].least_bytes();
-        report.value("seconds/" + name, seconds);
-        report.value("of_copy/" + name, bytes / seconds / copy);
-        std::printf("%-52s %8.4f ms  %5.1f %% of copy\n", name.c_str(), seconds * 1e3,
-                    100 * bytes / seconds / copy);
-      }
-    }
+    time_attention<__nv_bfloat16>(report, 16384, 32, d, attention_rungs<__nv_bfloat16>(hopper), 0.0);
   }
-
-  std::vector<AttentionRung> rungs = {AttentionRung::mma};
-  if (hopper) rungs = {AttentionRung::mma, AttentionRung::wgmma, AttentionRung::wgmma_turns};
   for (const std::int64_t d : {128, 64}) {
-    std::vector<AttentionSet> sets;
-    for (std::uint64_t i = 0; i < 2; ++i) sets.emplace_back(16384, 32, d, 8 * i + 101);
-    for (const bool causal : {true, false}) {
-      for (const AttentionRung rung : rungs) {
-        const std::string name = std::string("attention/") + (causal ? "causal" : "full") + "/d" +
-                                 std::to_string(d) + "/" + name_of(rung);
-        for (const AttentionSet& set : sets) set.poison();
-        const double seconds =
-            median_seconds([&](int i) { sets[static_cast<std::size_t>(i % 2)].run(causal, rung); });
-        spot_check_attention(report, sets[0], name, causal);
-        const double rate =
-            4.0 * 16384.0 * 16384.0 * static_cast<double>(d) * 32 * (causal ? 0.5 : 1.0) / seconds;
-        report.value("seconds/" + name, seconds);
-        report.value("operations_per_second/" + name, rate);
-        std::printf("%-52s %8.4f ms  %6.1f TFLOP/s\n", name.c_str(), seconds * 1e3, rate * 1e-12);
-      }
-    }
+    time_attention<float>(report, 4096, 16, d, attention_rungs<float>(hopper), peak);
   }
 }
 
 int run(const std::string& mode, const char* path) {
-  cuda::require_device();
+  const cuda::Device device = cuda::current_device();
   cudaDeviceProp properties{};
-  ETALON_CUDA(cudaGetDeviceProperties(&properties, 0));
-  std::printf("%s, sm_%d%d, %d multiprocessors\n", properties.name, properties.major, properties.minor,
-              properties.multiProcessorCount);
-  const bool hopper = properties.major == 9 && properties.minor == 0;
+  ETALON_CUDA(cudaGetDeviceProperties(&properties, device.index));
+  std::printf("%s, sm_%d, %d multiprocessors, code for compute_%d\n", properties.name, device.capability,
+              device.multiprocessors, device.code);
+  const bool hopper = device.hopper();
   Report report(path);
   if (mode == "time") {
     time_all(report, hopper);
     return report.finish();
   }
-  if (mode != "check" && mode != "small")
-    throw Error("mode is \"" + mode + "\", expected check, small or time");
+  if (mode != "check" && mode != "portable" && mode != "small")
+    throw Error("mode is \"" + mode + "\", expected check, portable, small or time");
+  if (mode == "portable" && device.code != 80)
+    throw Error("the code is for compute_" + std::to_string(device.code) + ", expected 80 for this mode");
   const bool small = mode == "small";
-  std::vector<AttentionRung> rungs = {AttentionRung::mma};
-  std::vector<DecayPlanName> plans = {{{DecayRung::mma, 1}, "mma"}, {{DecayRung::mma, 3}, "mma_in_3"}};
-  if (hopper) {
-    rungs = {AttentionRung::mma, AttentionRung::wgmma, AttentionRung::wgmma_turns};
-    plans.push_back({{DecayRung::wgmma, 1}, "wgmma"});
-    plans.push_back({{DecayRung::wgmma, 3}, "wgmma_in_3"});
-  }
-  if (!small) plans.push_back({{}, "automatic"});
-  check_attention_type<__nv_bfloat16>(report, small, rungs);
-  check_decay_type<__nv_bfloat16>(report, small, plans);
+  check_attention_type<__nv_bfloat16>(report, small, hopper);
+  check_decay_type<__nv_bfloat16>(report, small, hopper);
+  check_attention_type<float>(report, small, hopper);
+  check_decay_type<float>(report, small, hopper);
   if (!small) {
-    check_attention_type<__half>(report, small, rungs);
-    check_decay_type<__half>(report, small, plans);
-    check_nan_decay(report, plans);
+    check_attention_type<__half>(report, small, hopper);
+    check_decay_type<__half>(report, small, hopper);
+    check_trusted_decay<__nv_bfloat16>(report, hopper);
+    check_trusted_decay<float>(report, hopper);
+    check_bad_values<__nv_bfloat16>(report);
+    check_bad_values<float>(report);
+    check_capture(report);
     check_errors(report);
   }
   return report.finish();
@@ -687,7 +869,7 @@ int run(const std::string& mode, const char* path) {
 
 int main(int count, char** arguments) {
   if (count != 3) {
-    std::fprintf(stderr, "usage: etalon_gpu_check check|small|time FILE\n");
+    std::fprintf(stderr, "usage: etalon_gpu_check check|portable|small|time FILE\n");
     return 2;
   }
   try {

@@ -5,17 +5,19 @@
 /// The inputs are exact: they are drawn, rounded to the storage type, and both sides read the rounded
 /// numbers. So an error can only come from the kernel's own roundings. With u_s the storage type's (2^-8 for
 /// bfloat16, which has 8 significant bits, 2^-11 for float16), u = 2^-24 float32's, and t = 2^-23 a tensor
-/// core's addition, which may truncate:
+/// core's addition, which may truncate. For float32 storage, which no tensor core touches, u stands for t,
+/// the sixteenths for sums between instructions fall away, and nothing is rounded for storage: u_s = 0.
 ///
 /// Attention. A score is a sum of d products: off by at most t (d + d / 16) A, A the same sum of absolute
 /// values. The exponent, scale times score less the running maximum, is off by |scale| times that, and by at
 /// most 8 u |scale| A_max for the rounding of scale log2(e), of the maxima and of the differences between old
 /// and new maxima, which telescope. An exponential is at most 2 ulp = 4 u off, and so is each factor by which
 /// older weights are multiplied when the maximum grows; with its multiplication 5 u, once for each tile of at
-/// least 64 keys. So a weight has a relative error of at most W = exp(that) - 1. It enters numerator and
-/// denominator. In the numerator the weight is also rounded for storage (u_s; in float16 also by half of the
-/// smallest number, 2^-25, of weights that sum to at least 1), and m products are added (t). The denominator
-/// adds m numbers (u). Then two roundings, and that of the output (u_s). With M the weighted mean of |v|:
+/// least 64 keys (32 for float32). So a weight has a relative error of at most W = exp(that) - 1. It enters
+/// numerator and denominator. In the numerator the weight is also rounded for storage (u_s; in float16 also
+/// by half of the smallest number, 2^-25, of weights that sum to at least 1), and m products are added (t).
+/// The denominator adds m numbers (u). Then two roundings, and that of the output (u_s). With M the weighted
+/// mean of |v|:
 ///   |o - exact| <= M (2 W + u_s + (t + u) m + 4 u) (1 + 2^-6) + u_s |exact|.
 /// The factor covers the products of the terms, which are small.
 ///
@@ -30,6 +32,9 @@
 /// logarithm, off by 2 u |log_decay|, which counts until the sum passes 104. Logarithms at which a float32 is
 /// 0 are zeros here too, for which M is larger by 2^-126 of what it would be without decay. The output is
 /// rounded (u_s). float16 loses what is below 2^-25 of a state, a score or a weighted value: see `underflow`.
+/// For float32 there are no chunks: a term k v is rounded once as a product and then once with each token's
+/// multiply-add, time + 1 in all; scalars, too, multiply token by token, 4 u and 2 u |log_decay| each; the
+/// output is a sum of d products and is multiplied by the scale, d + 1.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -48,8 +53,17 @@
 namespace etalon::fast::check {
 
 constexpr double u = 0x1p-24, t = 0x1p-23;
-inline double storage_rounding(Type type) {
-  return type == Type::bfloat16 ? 0x1p-8 : 0x1p-11;
+
+/// How a storage type's kernels round.
+struct Rounding {
+  double storage;   ///< u_s
+  double addition;  ///< one term more in a sum
+  double sums;      ///< factor for the sums between instructions
+  double keys;      ///< of attention's tiles, at least
+};
+inline Rounding rounding_of(Type type) {
+  if (type == Type::float32) return {0.0, u, 1.0, 32.0};
+  return {type == Type::bfloat16 ? 0x1p-8 : 0x1p-11, t, 17.0 / 16.0, 64.0};
 }
 
 inline double value_of(__nv_bfloat16 x) {
@@ -135,9 +149,10 @@ std::vector<Allowed> attention_row(const Numbers<T>& q, const Numbers<T>& k, con
     largest_majorant = std::max(largest_majorant, std::fabs(scale) * majorant);
   }
   const auto count = static_cast<double>(keys), dim = static_cast<double>(d);
-  const double tiles = count / 64 + 1;
-  const double weight_error =
-      std::expm1(t * dim * 17 / 16 * largest_majorant + 8 * u * largest_majorant + 4 * u + 5 * u * tiles);
+  const Rounding rounding = rounding_of(type);
+  const double tiles = count / rounding.keys + 1;
+  const double weight_error = std::expm1(rounding.addition * dim * rounding.sums * largest_majorant +
+                                         8 * u * largest_majorant + 4 * u + 5 * u * tiles);
   std::vector<double> sum(static_cast<std::size_t>(d)), majorant(static_cast<std::size_t>(d));
   double total = 0, largest_value = 0;
   for (std::int64_t m = 0; m < keys; ++m) {
@@ -151,12 +166,12 @@ std::vector<Allowed> attention_row(const Numbers<T>& q, const Numbers<T>& k, con
       largest_value = std::max(largest_value, std::fabs(value));
     }
   }
-  const double rounding = storage_rounding(type);
-  const double relative = (2 * weight_error + rounding + (t + u) * count + 4 * u) * (1 + 0x1p-6);
+  const double relative =
+      (2 * weight_error + rounding.storage + (rounding.addition + u) * count + 4 * u) * (1 + 0x1p-6);
   const double underflow = type == Type::float16 ? 0x1p-25 * count * largest_value + 0x1p-25 : 0.0;
   for (std::size_t i = 0; i < sum.size(); ++i) {
     const double exact = sum[i] / total;
-    result[i] = {exact, relative * majorant[i] / total + rounding * std::fabs(exact) + underflow};
+    result[i] = {exact, relative * majorant[i] / total + rounding.storage * std::fabs(exact) + underflow};
   }
   const double log_sum = highest + std::log(total);
   result.back() = {log_sum,
@@ -183,7 +198,16 @@ DecayAllowed decay_head(const Numbers<T>& q, const Numbers<T>& k, const Numbers<
     return log <= -104 ? -INFINITY : log;
   };
   double log_error = 0;  // of all weights that are not nearly 0, relative
-  if (decays && !channel) {
+  const bool float32 = type == Type::float32;
+  if (decays && float32) {
+    double largest = 0;  // sum of |log_decay| over the tokens
+    for (std::int64_t i = 0; i < (channel ? d : 1); ++i) {
+      double sum = 0;
+      for (std::int64_t n = 0; n < time; ++n) sum += std::isinf(log_of(n, i)) ? 0 : -log_of(n, i);
+      largest = std::max(largest, sum);
+    }
+    log_error = 4 * u * static_cast<double>(time) + 2 * u * std::min(largest, 104.0);
+  } else if (decays && !channel) {
     double chunk = 0;
     for (std::int64_t n = 0; n < time; ++n) {
       if (n % 64 == 0) chunk = 0;
@@ -194,11 +218,16 @@ DecayAllowed decay_head(const Numbers<T>& q, const Numbers<T>& k, const Numbers<
   } else if (channel) {
     log_error = 5 * u * static_cast<double>(time) + 2 * u * 104;
   }
-  const double rounding = storage_rounding(type);
-  const double additions = t * 17 / 16 * static_cast<double>(time + 2 * d + 128);
+  const Rounding rounding = rounding_of(type);
+  const auto additions = [&](std::int64_t count) {
+    return rounding.addition * rounding.sums * static_cast<double>(count);
+  };
   const double relative =
-      std::expm1((channel ? 3 : 2) * std::log1p(rounding) + additions + std::log1p(log_error));
-  const double state_relative = std::expm1(std::log1p(rounding) + additions + std::log1p(log_error));
+      std::expm1((channel ? 3 : 2) * std::log1p(rounding.storage) +
+                 additions(float32 ? time + d + 2 : time + 2 * d + 128) + std::log1p(log_error));
+  const double state_relative =
+      std::expm1(std::log1p(rounding.storage) + additions(float32 ? time + 1 : time + 2 * d + 128) +
+                 std::log1p(log_error));
 
   std::vector<double> state(size * size), bound(size * size), decay(size, 1.0);
   for (std::size_t i = 0; i < size * size && !initial.data.empty(); ++i) {
@@ -236,7 +265,7 @@ DecayAllowed decay_head(const Numbers<T>& q, const Numbers<T>& k, const Numbers<
     for (std::size_t j = 0; j < size; ++j) {
       const double exact = scale * out[j];
       result.o[static_cast<std::size_t>(n) * size + j] = {
-          exact, relative * std::fabs(scale) * majorant[j] + rounding * std::fabs(exact) + underflow};
+          exact, relative * std::fabs(scale) * majorant[j] + rounding.storage * std::fabs(exact) + underflow};
     }
   }
   result.state.resize(size * size);

@@ -47,25 +47,34 @@ inline double copy_rate() {
   return 2.0 * static_cast<double>(bytes) / seconds;
 }
 
-/// Inputs and output of core 2 in bfloat16, one batch. Kinds of decay: 0 none, 1 constant, 2 token, 3
-/// channel.
+/// Multiply-adds in float32 that the device could make per second, as twice as many operations: 128 lanes of
+/// each multiprocessor at the highest clock.
+inline double float32_peak() {
+  int multiprocessors = 0, kilohertz = 0;
+  ETALON_CUDA(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0));
+  ETALON_CUDA(cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, 0));
+  return 2.0 * 128 * multiprocessors * kilohertz * 1e3;
+}
+
+/// Inputs and output of core 2, one batch. Kinds of decay: 0 none, 1 constant, 2 token, 3 channel.
+template <typename T>
 struct DecaySet {
-  DeviceTensor<__nv_bfloat16> q, k, v, o;
+  DeviceTensor<T> q, k, v, o;
   DeviceTensor<float> log_decay;
   DeviceBytes workspace{std::size_t{64} << 20};
 
   DecaySet(std::int64_t time, std::int64_t heads, std::int64_t d, int kind, std::uint64_t seed)
-      : q(random_tensor<__nv_bfloat16>({1, time, heads, d}, seed)),
-        k(random_tensor<__nv_bfloat16>({1, time, heads, d}, seed + 1)),
-        v(random_tensor<__nv_bfloat16>({1, time, heads, d}, seed + 2)),
+      : q(random_tensor<T>({1, time, heads, d}, seed)),
+        k(random_tensor<T>({1, time, heads, d}, seed + 1)),
+        v(random_tensor<T>({1, time, heads, d}, seed + 2)),
         o({1, time, heads, d}) {
     if (kind == 1) log_decay = random_tensor<float>({1, 1, heads, 1}, seed + 3, -0.05f);
     if (kind == 2) log_decay = random_tensor<float>({1, time, heads, 1}, seed + 3, -0.1f);
     if (kind == 3) log_decay = random_tensor<float>({1, time, heads, d}, seed + 3, -0.1f);
   }
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(q.shape()[3])); }
-  void poison() const { ETALON_CUDA(cudaMemset(o.data(), 0xff, o.count() * 2)); }
-  void run(const cuda::DecayPlan& plan) const {
+  void poison() const { ETALON_CUDA(cudaMemset(o.data(), 0xff, o.count() * sizeof(T))); }
+  void run(const cuda::DecayPlan& plan, bool trust_values = true) const {
     DecayOuterProduct call;
     call.q = q.view(), call.k = k.view(), call.v = v.view(), call.o = o.view(),
     call.log_decay = log_decay.view();
@@ -73,23 +82,27 @@ struct DecaySet {
     Execution execution;
     execution.workspace = workspace.data();
     execution.workspace_bytes = static_cast<std::int64_t>(workspace.size());
+    execution.trust_values = trust_values;
     cuda::decay_outer_product(call, execution, plan);
   }
   /// Each input read once, the output written once.
-  double least_bytes() const { return static_cast<double>(4 * q.count() * 2 + log_decay.count() * 4); }
+  double least_bytes() const {
+    return static_cast<double>(4 * q.count() * sizeof(T) + log_decay.count() * 4);
+  }
 };
 
-/// Inputs and output of core 1 in bfloat16, one batch.
+/// Inputs and output of core 1, one batch.
+template <typename T>
 struct AttentionSet {
-  DeviceTensor<__nv_bfloat16> q, k, v, o;
+  DeviceTensor<T> q, k, v, o;
 
   AttentionSet(std::int64_t time, std::int64_t heads, std::int64_t d, std::uint64_t seed)
-      : q(random_tensor<__nv_bfloat16>({1, time, heads, d}, seed)),
-        k(random_tensor<__nv_bfloat16>({1, time, heads, d}, seed + 1)),
-        v(random_tensor<__nv_bfloat16>({1, time, heads, d}, seed + 2)),
+      : q(random_tensor<T>({1, time, heads, d}, seed)),
+        k(random_tensor<T>({1, time, heads, d}, seed + 1)),
+        v(random_tensor<T>({1, time, heads, d}, seed + 2)),
         o({1, time, heads, d}) {}
   float scale() const { return 1.0f / std::sqrt(static_cast<float>(q.shape()[3])); }
-  void poison() const { ETALON_CUDA(cudaMemset(o.data(), 0xff, o.count() * 2)); }
+  void poison() const { ETALON_CUDA(cudaMemset(o.data(), 0xff, o.count() * sizeof(T))); }
   void run(bool causal, cuda::AttentionRung rung) const {
     Attention call;
     call.q = q.view(), call.k = k.view(), call.v = v.view(), call.o = o.view();

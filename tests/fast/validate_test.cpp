@@ -229,11 +229,21 @@ TEST(Attention, GradientNeedsLogSum) {
             "attention_backward: dk has shape [2, 8, 2, 4], expected [2, 9, 2, 4], as fits k");
 }
 
+TEST(Checker, SaysWhereADecayGrows) {
+  EXPECT_EQ(error_of([] { Checker{"f"}.growth("log_decay"); }),
+            "f: log_decay has an entry above 0 or NaN, expected logarithms of decays, all at most 0");
+  EXPECT_EQ(error_of([] {
+              Checker{"f"}.growth("log_decay", " at " + fast::to_string({0, 7, 1, 0}));
+            }),
+            "f: log_decay has an entry above 0 or NaN at [0, 7, 1, 0], expected logarithms of decays, all at "
+            "most 0");
+}
+
 TEST(C, ComputesTheSameAndReportsErrors) {
   AttentionCall c, from_c;
   fast::cpu::attention(c.backward.forward);
   auto call = std::bit_cast<etalon_fast_attention>(from_c.backward.forward);
-  const etalon_fast_execution execution{1, nullptr, nullptr, 0};
+  const etalon_fast_execution execution{1, nullptr, nullptr, 0, false};
   ASSERT_EQ(etalon_fast_cpu_attention(&call, &execution), ETALON_FAST_OK);
   EXPECT_EQ(c.o.memory(), from_c.o.memory());
   call.q.data = nullptr;

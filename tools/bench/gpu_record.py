@@ -29,7 +29,7 @@ def main():
         "device": output_of("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"),
         "compiler": (output_of("nvcc", "--version") or "").splitlines()[-1:],
     }
-    for mode in ("check", "small", "time"):
+    for mode in ("check", "portable", "small", "time"):
         path = folder / f"{mode}.csv"
         if not path.exists():
             continue
