@@ -29,10 +29,17 @@ function legendRows(traces, width) {
   return Math.ceil(traces.length / columns);
 }
 
-// Plotly sets long tick labels upright when they do not fit; cut short they leave room for the plot.
+// Plotly sets long tick labels upright when they do not fit: about how much height they take then.
+function labelRoom(figure, width) {
+  const words = figure.data.flatMap((trace) => trace.x || []).filter((x) => typeof x === "string");
+  const longest = Math.max(0, ...words.map((word) => word.length));
+  return longest * new Set(words).size * 6 < width ? 0 : Math.max(0, longest - 10) * 6;
+}
+
 function heightOf(figure, width) {
   if (figure.data[0].type === "heatmap") return (width < NARROW ? 280 : 250) + 28 * figure.data[0].y.length;
-  return (width < NARROW ? 300 : 400) + (figure.layout.showlegend ? 20 * legendRows(figure.data, width) : 0);
+  return (width < NARROW ? 300 : 400) + labelRoom(figure, width) +
+         (figure.layout.showlegend ? 20 * legendRows(figure.data, width) : 0);
 }
 
 function layoutOf(figure, width) {
