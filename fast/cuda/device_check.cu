@@ -665,8 +665,9 @@ void check_errors(Report& report) {
     for (Tensor* x : {&c.q, &c.k, &c.v, &c.o}) x->shape[3] = 32;
   });
   decay("type", "q is stored as type 9", [](DecayOuterProduct& c) { c.q.type = static_cast<Type>(9); });
-  check_error(report, "decay_outer_product/rung", "float32 storage", o,
-              [&] { cuda::decay_outer_product(product, {}, {DecayRung::fma, 1}); });
+  check_error(report, "decay_outer_product/rung", "float32 storage", o, [&] {
+    cuda::decay_outer_product(product, {}, {DecayRung::fma, 1});
+  });
   decay("decay type", "log_decay is stored as bfloat16", [&](DecayOuterProduct& c) {
     c.log_decay = log_decay.view();
     c.log_decay.type = Type::bfloat16;
