@@ -7,8 +7,8 @@
 #include <string>
 
 #include "fast/etalon_fast.hpp"
+#include "proofs/fast/decay_budget.hpp"
 #include "proofs/fast/law.hpp"
-#include "proofs/fast/recurrent_budget.hpp"
 #include "proofs/fast/storage.hpp"
 #include "reference/gated_recurrence/gated_linear_attention.hpp"
 #include "reference/linear_attention/retention.hpp"

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "fast/etalon_fast.hpp"
+#include "proofs/fast/delta_budget.hpp"
 #include "proofs/fast/law.hpp"
-#include "proofs/fast/recurrent_budget.hpp"
 #include "proofs/fast/storage.hpp"
 #include "reference/gated_recurrence/gated_delta.hpp"
 

@@ -6,7 +6,7 @@
 
 #include "fast/etalon_fast.hpp"
 #include "proofs/fast/law.hpp"
-#include "proofs/fast/recurrent_budget.hpp"
+#include "proofs/fast/scan_budget.hpp"
 #include "proofs/fast/storage.hpp"
 #include "reference/state_space/mamba_s6.hpp"
 #include "reference/state_space/s4d.hpp"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "fast/etalon_fast.hpp"
-#include "proofs/fast/recurrent_budget.hpp"
+#include "proofs/fast/decay_budget.hpp"
 #include "reference/gated_recurrence/gated_linear_attention.hpp"
 #include "reference/linear_attention/retention.hpp"
 #include "tests/fast/decay_problem.hpp"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "fast/etalon_fast.hpp"
-#include "proofs/fast/recurrent_budget.hpp"
+#include "proofs/fast/delta_budget.hpp"
 #include "reference/gated_recurrence/gated_delta.hpp"
 #include "tests/fast/support.hpp"
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "fast/etalon_fast.hpp"
-#include "proofs/fast/recurrent_budget.hpp"
+#include "proofs/fast/scan_budget.hpp"
 #include "reference/state_space/mamba_s6.hpp"
 #include "reference/state_space/s4d.hpp"
 #include "tests/fast/support.hpp"
