@@ -15,17 +15,16 @@ message(STATUS "The mutants are compiled by ${ETALON_MUTANT_COMPILER}")
 set(mutant_flags -std=c++20 -O0 -w -ffp-contract=off)
 
 # The headers that all mutants share, compiled once.
-set(mutant_headers ${CMAKE_CURRENT_BINARY_DIR}/mutant_headers.hpp)
-file(CONFIGURE OUTPUT ${mutant_headers} CONTENT "#include \"proofs/engine/instances.hpp\"\n")
+set(mutant_headers ${CMAKE_CURRENT_SOURCE_DIR}/engine/mutant_headers.hpp)
 execute_process(COMMAND ${ETALON_MUTANT_COMPILER} --version OUTPUT_VARIABLE mutant_compiler_version)
 if(mutant_compiler_version MATCHES "clang")
-  set(precompiled ${mutant_headers}.pch)
+  set(precompiled ${CMAKE_CURRENT_BINARY_DIR}/mutant_headers.hpp.pch)
   set(precompile -Xclang -fpch-instantiate-templates)
   set(with_precompiled -include-pch ${precompiled})
 else()
-  set(precompiled ${mutant_headers}.gch)
+  set(precompiled ${CMAKE_CURRENT_BINARY_DIR}/mutant_headers.hpp.gch)
   set(precompile)
-  set(with_precompiled -include ${mutant_headers})
+  set(with_precompiled -include ${CMAKE_CURRENT_BINARY_DIR}/mutant_headers.hpp)
 endif()
 add_custom_command(
   OUTPUT ${precompiled}

@@ -117,14 +117,14 @@ class Array {
   }
 
   /// Row t of a matrix.
-  std::span<T> row(Index t) { return values().subspan(row_offset(t), static_cast<std::size_t>(shape_[1])); }
+  std::span<T> row(Index t) { return {values_.data() + row_offset(t), static_cast<std::size_t>(shape_[1])}; }
   std::span<const T> row(Index t) const {
-    return values().subspan(row_offset(t), static_cast<std::size_t>(shape_[1]));
+    return {values_.data() + row_offset(t), static_cast<std::size_t>(shape_[1])};
   }
 
   /// All values in row-major order. Not of a temporary array, which would be gone before they are read.
-  std::span<T> values() & { return values_; }
-  std::span<const T> values() const& { return values_; }
+  std::span<T> values() & { return {values_.data(), values_.size()}; }
+  std::span<const T> values() const& { return {values_.data(), values_.size()}; }
   std::span<const T> values() const&& = delete;
 
  private:
