@@ -21,7 +21,7 @@ namespace la = linear_attention;
 const Expression n = symbol("n"), d = symbol("d"), d_v = symbol("d_v"), g = symbol("degree"),
                  chunk = symbol("chunk");
 constexpr Index kTerms = 80;  // of a Bessel series: for radii up to 16 the rest is below 10^-60
-constexpr Index kRounds = 8;  // of Remez's exchange
+constexpr Index kRounds = 6;  // of Remez's exchange
 
 /// The polynomial of a case: c_0 is 1, since attention does not notice a common factor.
 template <Ring T>
