@@ -17,9 +17,6 @@ namespace sketch = approximate_matmul_and_sketch;
 
 const Expression n = symbol("n"), p = symbol("p"), q = symbol("q"), m = symbol("m");
 
-template <class Trial>
-using ScalarOf = typename std::decay_t<Trial>::Scalar;
-
 /// A field that a form is read in which is here to be compared with others: double precision, the oracle, and
 /// the types `Also` that its laws are decided in. Any further type would be compiled and decide nothing.
 template <class T, class... Also>
@@ -29,13 +26,6 @@ concept ForTool = Field<T> && contains<T, TypeList<double, Real50, Real100, Boun
 template <class T, class... Also>
 concept ForKernel =
     ForTool<T, Also...> || contains<T, StorageScalars> || contains<T, TypeList<float, Counted<double>>>;
-
-template <class T>
-Arrays<T> output_of(const Array<T>& output) {
-  Arrays<T> arrays;
-  arrays.real["product"] = output;
-  return arrays;
-}
 
 /// Whole numbers between low and high, drawn from the seed of the case.
 Array<Index> draw_indices(const Case& one, const char* name, const Shape& shape, Index low, Index high) {
@@ -111,48 +101,54 @@ void forms(EntryBuilder& entry) {
             []<ForKernel<Traced, PrimeField, Degree, Rational, RationalExp2, Dual<PrimeField>> T>(
                 const Arrays<T>& in, const Settings&) {
               const auto probability = sketch::weights_probability<T>(in.index.at("weights"));
-              return output_of(sketch::sampled(in["X"], in["Y"], in.index.at("samples"), probability));
+              return output_of(sketch::sampled(in["X"], in["Y"], in.index.at("samples"), probability),
+                               "product");
             })
       .form("by_counts", "the same by how often each index was drawn",
             []<ForTool<PrimeField, Degree, Rational, Dual<PrimeField>> T>(const Arrays<T>& in,
                                                                           const Settings&) {
               const auto probability = sketch::weights_probability<T>(in.index.at("weights"));
-              return output_of(sketch::by_counts(in["X"], in["Y"], in.index.at("samples"), probability));
+              return output_of(sketch::by_counts(in["X"], in["Y"], in.index.at("samples"), probability),
+                               "product");
             })
       .form("matrix", "the same as X S^T S Y",
             []<ForTool<Dual<Bounded<Real50>>> T>(const Arrays<T>& in, const Settings&) {
               const auto S = sketch::sampling_matrix(in.index.at("samples"),
                                                      sketch::weights_probability<T>(in.index.at("weights")));
               return output_of(sketch::product(sketch::product(in["X"], sketch::transposed(S)),
-                                               sketch::product(S, in["Y"])));
+                                               sketch::product(S, in["Y"])),
+                               "product");
             })
       .form("row_norm", "sampled with probabilities from the squared rows of Y",
             []<ForKernel<RationalExp2, Dual<RationalExp2>> T>(const Arrays<T>& in, const Settings&) {
-              return output_of(sketch::row_norm_sampled(in["X"], in["Y"], in.index.at("samples")));
+              return output_of(sketch::row_norm_sampled(in["X"], in["Y"], in.index.at("samples")), "product");
             })
       .form("without_replacement", "uniform, no index twice",
             []<ForKernel<RationalExp2, Dual<PrimeField>> T>(const Arrays<T>& in, const Settings&) {
-              return output_of(sketch::without_replacement(in["X"], in["Y"], in.index.at("subset")));
+              return output_of(sketch::without_replacement(in["X"], in["Y"], in.index.at("subset")),
+                               "product");
             })
       .form("sign_sketch", "both factors projected by random signs",
             []<ForKernel<Traced, RationalExp2, Dual<PrimeField>> T>(const Arrays<T>& in, const Settings&) {
-              return output_of(sketch::sign_sketched(in["X"], in["Y"], in.index.at("signs")));
+              return output_of(sketch::sign_sketched(in["X"], in["Y"], in.index.at("signs")), "product");
             })
       .form("srht", "both factors projected by rows of a randomised Hadamard transform, by butterflies",
             []<ForKernel<PrimeField, Degree, Rational, RationalExp2, Dual<PrimeField>> T>(const Arrays<T>& in,
                                                                                           const Settings&) {
-              return output_of(sketch::srht(in["X"], in["Y"], in.index.at("flips"), in.index.at("rows")));
+              return output_of(sketch::srht(in["X"], in["Y"], in.index.at("flips"), in.index.at("rows")),
+                               "product");
             })
-      .form(
-          "srht_dense", "the same with the rows written out",
-          []<ForTool<Traced, Counted<double>, PrimeField, Degree, Rational, Dual<PrimeField>> T>(
-              const Arrays<T>& in, const Settings&) {
-            return output_of(sketch::srht_dense(in["X"], in["Y"], in.index.at("flips"), in.index.at("rows")));
-          })
-      .form(
-          "exact", "the product itself",
-          []<ForTool<Traced, Counted<double>, RationalExp2, Dual<PrimeField>> T>(
-              const Arrays<T>& in, const Settings&) { return output_of(sketch::product(in["X"], in["Y"])); });
+      .form("srht_dense", "the same with the rows written out",
+            []<ForTool<Traced, Counted<double>, PrimeField, Degree, Rational, Dual<PrimeField>> T>(
+                const Arrays<T>& in, const Settings&) {
+              return output_of(
+                  sketch::srht_dense(in["X"], in["Y"], in.index.at("flips"), in.index.at("rows")), "product");
+            })
+      .form("exact", "the product itself",
+            []<ForTool<Traced, Counted<double>, RationalExp2, Dual<PrimeField>> T>(const Arrays<T>& in,
+                                                                                   const Settings&) {
+              return output_of(sketch::product(in["X"], in["Y"]), "product");
+            });
 }
 
 // ---- all outcomes ------------------------------------------------------------------------------

@@ -63,15 +63,6 @@ void forms(EntryBuilder& entry) {
 
 // ---- what the laws share -----------------------------------------------------------------------
 
-template <class AnyTrial>
-using ScalarOf = typename std::decay_t<AnyTrial>::Scalar;
-
-/// a <= b as far as their error bounds can tell.
-template <class T>
-bool at_most(const T& a, const T& b) {
-  return a.value() <= b.value() + Real50(a.error_bound()) + Real50(b.error_bound());
-}
-
 /// The kinds of terms on which orders of addition differ most.
 enum class Terms { random, constant, alternating, geometric, mixed, adversarial };
 
@@ -581,7 +572,7 @@ Array<T> attend(const Array<double>& query, const Array<double>& key, const Arra
   const Index keys = key.extent(0);
   sa::Problem<T> problem;
   problem.queries = query.extent(0);
-  problem.score = [&, keys](Index i, Index j) {
+  problem.score = [&](Index i, Index j) {
     if (fault == Fault::swapped_keys && j < 2) j = 1 - j;
     const double used = fault == Fault::wrong_scale ? scale * scale : scale;
     return sa::dot_product(q, k, T(used))(i, j);

@@ -96,13 +96,6 @@ ha::Recursion recursion_of(const Arrays<T>& in, const Settings& settings) {
           position_of(settings)};
 }
 
-template <class T>
-Arrays<T> output_of(const Array<T>& output) {
-  Arrays<T> arrays;
-  arrays.real["output"] = output;
-  return arrays;
-}
-
 Array<Index> draw_indices(const Case& one, const char* name, const char* size, Index choices) {
   Array<Index> drawn({at(one.settings, size)});
   for (Index i = 0; i < drawn.extent(0); ++i) {
@@ -208,17 +201,6 @@ void forms(EntryBuilder& entry) {
 }
 
 // ---- laws --------------------------------------------------------------------------------------
-
-template <class Trial>
-using ScalarOf = typename std::decay_t<Trial>::Scalar;
-
-/// The drawn settings with some of them replaced.
-template <class AnyTrial>
-Settings with(const AnyTrial& trial, const Settings& changes) {
-  Settings settings = trial.entry().with_defaults(trial.drawn().settings);
-  for (const auto& [name, value] : changes) settings[name] = value;
-  return settings;
-}
 
 /// 0, 1 ... n - 1.
 Array<Index> every_key(Index count) {
@@ -731,12 +713,6 @@ void moments(EntryBuilder& entry) {
                 before = off;
               }
             });
-}
-
-/// a <= b as far as their error bounds can tell.
-template <class T>
-bool at_most(const T& a, const T& b) {
-  return a.value() <= b.value() + Real50(a.error_bound()) + Real50(b.error_bound());
 }
 
 void bounds(EntryBuilder& entry) {

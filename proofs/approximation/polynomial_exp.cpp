@@ -32,13 +32,6 @@ px::Input<T> input_of(const Arrays<T>& in) {
   return {in["query"], in["key"], in["value"], c, in.number("scale", T(1))};
 }
 
-template <Ring T>
-Arrays<T> output_of(const Array<T>& output) {
-  Arrays<T> arrays;
-  arrays.real["output"] = output;
-  return arrays;
-}
-
 void describe(EntryBuilder& entry) {
   entry
       .about(
@@ -84,26 +77,11 @@ void forms(EntryBuilder& entry) {
 
 // ---- what the laws share -----------------------------------------------------------------------
 
-template <class AnyTrial>
-using ScalarOf = typename std::decay_t<AnyTrial>::Scalar;
-
 template <class T>
 T inner_product(const std::vector<T>& a, const std::vector<T>& b) {
   T sum(0);
   for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
   return sum;
-}
-
-/// a <= b as far as their error bounds can tell, which must be finite.
-template <class T>
-bool at_most(const T& a, const T& b) {
-  return std::isfinite(a.error_bound()) && std::isfinite(b.error_bound()) &&
-         a.value() <= b.value() + Real50(a.error_bound()) + Real50(b.error_bound());
-}
-
-template <class T>
-T size_of(const T& x) {
-  return maximum(x, T(-x));
 }
 
 /// Queries and keys whose scores lie in [-1/2, 1/2] with the scale 1 / d.
@@ -116,16 +94,6 @@ auto small_scores(const AnyTrial& trial, px::Polynomial<ScalarOf<AnyTrial>> c) {
                   std::move(c), T(1) / T(channels)};
   for (T& x : in.key.values()) x -= T(1) / T(2);
   return in;
-}
-
-/// The rows [first, last) of a matrix.
-template <class T>
-Array<T> rows(const Array<T>& array, Index first, Index last) {
-  Array<T> part({last - first, array.extent(1)});
-  for (Index t = first; t < last; ++t) {
-    for (Index i = 0; i < array.extent(1); ++i) part(t - first, i) = array(t, i);
-  }
-  return part;
 }
 
 /// The monomial of a row of exponents, from powers.
@@ -312,11 +280,7 @@ class RelativeError {
   bool is_largest_at_left_end() const { return is_within(-radius_, radius_, 100); }
 
  private:
-  static bool surely_at_most(const T& a, const T& b) {
-    return a.value() + Real50(a.error_bound()) <= b.value() - Real50(b.error_bound());
-  }
-
-  T value(const Real50& x) const { return size_of(T(px::horner(c_, T(x)) / exp(T(x)) - T(1))); }
+  T value(const Real50& x) const { return magnitude(T(px::horner(c_, T(x)) / exp(T(x)) - T(1))); }
 
   bool is_within(const Real50& x) const { return x == -radius_ || surely_at_most(value(x), at_end_); }
 
@@ -326,7 +290,7 @@ class RelativeError {
     const Real50 middle = (left + right) / 2;
     const T half = T(Real50((right - left) / 2)), x(middle);
     if (surely_at_most(value(middle) + slope_ * half, at_end_)) return true;
-    const T slope = size_of(T((px::horner(derivative_, x) - px::horner(c_, x)) / exp(x)));
+    const T slope = magnitude(T((px::horner(derivative_, x) - px::horner(c_, x)) / exp(x)));
     if (surely_at_most(curvature_ * half, slope)) return is_within(left) && is_within(right);
     return halvings > 0 && is_within(left, middle, halvings - 1) && is_within(middle, right, halvings - 1);
   }
@@ -405,9 +369,9 @@ void polynomials(EntryBuilder& entry) {
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index degree = trial.size("degree");
-            const T x = trial.number("x", Domain::logit), below = -size_of(x);
+            const T x = trial.number("x", Domain::logit), below = -magnitude(x);
             const T p = px::horner(px::taylor<T>(degree), x);
-            trial.expect(at_most(size_of(T(p - exp(x))), px::taylor_remainder(x, degree)), "remainder");
+            trial.expect(at_most(magnitude(T(p - exp(x))), px::taylor_remainder(x, degree)), "remainder");
             const T left = px::horner(px::taylor<T>(degree), below);
             trial.expect(degree % 2 == 0 ? at_most(exp(below), left) : at_most(left, exp(below)), "sandwich");
             if (degree % 2 == 0 && degree > 0) {
@@ -418,7 +382,7 @@ void polynomials(EntryBuilder& entry) {
               T width(degree);
               for (Index i = 0; i < halvings; ++i) width /= T(2);
               const T off = width * exp(T(degree));
-              trial.expect(at_most(size_of(T(px::horner(px::taylor<T>(degree), where) - least)), off),
+              trial.expect(at_most(magnitude(T(px::horner(px::taylor<T>(degree), where) - least)), off),
                            "the minimum is taken where it is said to be");
               trial.expect(at_most(least, p + off), "minimum");
             }
@@ -429,13 +393,13 @@ void polynomials(EntryBuilder& entry) {
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index degree = trial.size("degree");
-            const T radius = size_of(trial.number("radius")) / T(2);
+            const T radius = magnitude(trial.number("radius")) / T(2);
             const T x = radius * (T(2) * trial.number("place", Domain::gate) - T(1));
             const auto p = px::taylor<T>(degree);
-            trial.expect(
-                at_most(size_of(T(px::horner(p, x) - exp(x))), px::taylor_error(radius, degree, kTerms * 4)),
-                "absolute");
-            trial.expect(at_most(size_of(T(px::horner(p, x) / exp(x) - T(1))),
+            trial.expect(at_most(magnitude(T(px::horner(p, x) - exp(x))),
+                                 px::taylor_error(radius, degree, kTerms * 4)),
+                         "absolute");
+            trial.expect(at_most(magnitude(T(px::horner(p, x) / exp(x) - T(1))),
                                  px::taylor_relative_error(radius, degree)),
                          "relative");
             trial.equal(exp(radius) - px::horner(p, radius), px::taylor_error(radius, degree, kTerms * 4),
@@ -451,7 +415,7 @@ void polynomials(EntryBuilder& entry) {
             const T y = T(2) * trial.number("place", Domain::gate) - T(1), x = radius * y;
             const auto a = px::chebyshev(radius, degree, kTerms);
             const T error = px::chebyshev_error(radius, degree, kTerms);
-            trial.expect(at_most(size_of(T(px::clenshaw(a, y) - exp(x))), error), "error");
+            trial.expect(at_most(magnitude(T(px::clenshaw(a, y) - exp(x))), error), "error");
             trial.equal(exp(radius) - px::clenshaw(a, T(1)), error, "attained at B");
             trial.expect(at_most(px::bessel(degree, radius, kTerms), px::bessel_bound(degree, radius)),
                          "Bessel bound");
@@ -492,12 +456,12 @@ void polynomials(EntryBuilder& entry) {
                     check.equal(px::error_at(bounded.c, bounded.points[i], relative),
                                 i % 2 == 0 ? bounded.level : -bounded.level, "levelled");
                   }
-                  const T level = size_of(bounded.level);
+                  const T level = magnitude(bounded.level);
                   check.expect(level.value() > Real50(level.error_bound()), "the level is not 0");
                   const T highest = level + T(excess(best.c, before.c, B, relative));
                   for (Index j = 0; j <= 100; ++j) {
                     const T x(Real50(B * (Real50(2 * j) / 100 - 1)));
-                    check.expect(at_most(size_of(px::error_at(bounded.c, x, relative)), highest),
+                    check.expect(at_most(magnitude(px::error_at(bounded.c, x, relative)), highest),
                                  "nowhere above its level");
                   }
                   if (relative) continue;
@@ -689,7 +653,7 @@ void attention(EntryBuilder& entry) {
                 T score(0);
                 for (Index l = 0; l < trial.size("d"); ++l) score += in.query(i, l) * in.key(j, l);
                 score = in.scale * score;
-                epsilon = maximum(epsilon, size_of(T(px::horner(in.c, score) / exp(score) - T(1))));
+                epsilon = maximum(epsilon, magnitude(T(px::horner(in.c, score) / exp(score) - T(1))));
               }
             }
             const T half = T(1) / T(2);
@@ -702,7 +666,7 @@ void attention(EntryBuilder& entry) {
               }
               for (Index i = 0; i < length; ++i) {
                 trial.expect(
-                    at_most(size_of(T(found(i, l) - truth(i, l))),
+                    at_most(magnitude(T(found(i, l) - truth(i, l))),
                             error_metrics::average_error_of_exponentials(epsilon) * (largest - least)),
                     "output");
                 if (degree % 2 == 0) {
@@ -729,7 +693,7 @@ void attention(EntryBuilder& entry) {
               exact += exp(radius * y - radius);  // M = radius
               found += px::clenshaw(a, y) * exp(-radius);
             }
-            trial.expect(at_most(size_of(T(found - exact)), T(length) * delta), "sum of weights");
+            trial.expect(at_most(magnitude(T(found - exact)), T(length) * delta), "sum of weights");
           })
       .once(
           Kind::converges, "higher degrees converge to softmax attention",

@@ -51,13 +51,6 @@ px::Polynomial<T> polynomial_of(const Settings& settings) {
   return px::taylor<T>(2 * at(settings, "half_degree"));
 }
 
-template <Ring T>
-Arrays<T> output_of(const Array<T>& output) {
-  Arrays<T> arrays;
-  arrays.real["output"] = output;
-  return arrays;
-}
-
 void describe(EntryBuilder& entry) {
   entry
       .about("approximation", "Tensor attention",
@@ -124,15 +117,6 @@ void forms(EntryBuilder& entry) {
 
 // ---- what the laws share -----------------------------------------------------------------------
 
-template <class AnyTrial>
-using ScalarOf = typename std::decay_t<AnyTrial>::Scalar;
-
-/// a <= b as far as their error bounds can tell.
-template <class T>
-bool at_most(const T& a, const T& b) {
-  return a.value() <= b.value() + Real50(a.error_bound()) + Real50(b.error_bound());
-}
-
 /// Positive coefficients of any size.
 template <class AnyTrial>
 auto drawn_polynomial(const AnyTrial& trial, const std::string& name, Index degree) {
@@ -167,15 +151,6 @@ Array<T> rotated(const Array<T>& array, Index first) {
     for (Index l = 0; l < array.extent(1); ++l) result(t, l) = array((t + first) % array.extent(0), l);
   }
   return result;
-}
-
-template <class T>
-Array<T> rows(const Array<T>& array, Index first, Index last) {
-  Array<T> part({last - first, array.extent(1)});
-  for (Index t = first; t < last; ++t) {
-    for (Index l = 0; l < array.extent(1); ++l) part(t - first, l) = array(t, l);
-  }
-  return part;
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 
 #include "proofs/engine/entry.hpp"
 #include "proofs/engine/instances.hpp"
+#include "proofs/engine/law_tools.hpp"
 #include "proofs/engine/laws.hpp"
 
 // The one macro of the engine: the group that is being compiled. An entry opened in an editor stands in the
@@ -15,5 +16,6 @@
 namespace etalon {
 namespace {
 using EntryBuilder = group::ETALON_GROUP;
+using namespace law_tools;
 }  // namespace
 }  // namespace etalon

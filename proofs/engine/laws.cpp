@@ -4,10 +4,14 @@
 
 #include "proofs/engine/cases.hpp"
 #include "proofs/engine/convert.hpp"
+#include "proofs/engine/law_tools.hpp"
 #include "proofs/engine/profiles.hpp"
 
 namespace etalon::laws {
 namespace {
+
+using law_tools::rows;
+using law_tools::ScalarOf;
 
 /// Runs `body` with a Trial in the arithmetic T, and in `Degree` beside `PrimeField`.
 template <class T, class Body>
@@ -52,18 +56,6 @@ std::vector<LawVariant> deciding_variants(const Entry& entry, const std::vector<
   return variants;
 }
 
-template <class T>
-Array<T> rows(const Array<T>& array, Index first, Index count) {
-  Shape shape = array.shape();
-  const Index row = array.extent(0) == 0 ? 0 : array.size() / array.extent(0);
-  shape[0] = count;
-  Array<T> part(shape);
-  for (Index i = 0; i < count * row; ++i) {
-    part.values()[static_cast<std::size_t>(i)] = array.values()[static_cast<std::size_t>(first * row + i)];
-  }
-  return part;
-}
-
 bool counts_tokens(const std::vector<Expression>& shape, const std::string& along) {
   return !shape.empty() && shape.front().text() == along;
 }
@@ -75,11 +67,11 @@ Arrays<T> tokens(const Entry& entry, const Arrays<T>& in, const std::string& alo
   for (const Input& input : entry.inputs) {
     if (!counts_tokens(input.shape, along)) continue;
     if (input.draw_index) {
-      part.index[input.name] = rows(in.index.at(input.name), first, count);
+      part.index[input.name] = rows(in.index.at(input.name), first, first + count);
     } else if (input.is_complex) {
-      part.complex[input.name] = rows(in.complex.at(input.name), first, count);
+      part.complex[input.name] = rows(in.complex.at(input.name), first, first + count);
     } else {
-      part.real[input.name] = rows(in.real.at(input.name), first, count);
+      part.real[input.name] = rows(in.real.at(input.name), first, first + count);
     }
   }
   return part;
@@ -92,11 +84,11 @@ void equal_rows(const Trial<T>& trial, const Arrays<T>& part, const Arrays<T>& w
   for (const Output& output : trial.entry().outputs) {
     if (!counts_tokens(output.shape, along)) continue;
     if (whole.real.contains(output.name)) {
-      trial.equal(part.real.at(output.name), rows(whole.real.at(output.name), first, count),
+      trial.equal(part.real.at(output.name), rows(whole.real.at(output.name), first, first + count),
                   what + ", " + output.name);
     }
     if (whole.complex.contains(output.name)) {
-      trial.equal(part.complex.at(output.name), rows(whole.complex.at(output.name), first, count),
+      trial.equal(part.complex.at(output.name), rows(whole.complex.at(output.name), first, first + count),
                   what + ", " + output.name);
     }
   }
@@ -469,7 +461,7 @@ AddLaw same(std::string form, std::string other) {
   return [form, other](Entry& entry) {
     const bool backward = entry.form(form).backward;
     const auto body = [form, other, backward](auto& trial) {
-      using T = typename std::decay_t<decltype(trial)>::Scalar;
+      using T = ScalarOf<decltype(trial)>;
       if (backward) trial.in = draw_inputs<T>(trial.entry(), trial.drawn(), true);
       trial.equal(trial.run(form), trial.run(other));
     };

@@ -92,43 +92,6 @@ void forms(EntryBuilder& entry) {
 
 // ---- what the laws share -----------------------------------------------------------------------
 
-template <class AnyTrial>
-using ScalarOf = typename std::decay_t<AnyTrial>::Scalar;
-
-template <class T>
-Array<T> times(const Array<T>& a, const Array<T>& b) {
-  Array<T> product({a.extent(0), b.extent(1)});
-  for (Index i = 0; i < product.extent(0); ++i) {
-    for (Index j = 0; j < product.extent(1); ++j) {
-      for (Index m = 0; m < a.extent(1); ++m) product(i, j) += a(i, m) * b(m, j);
-    }
-  }
-  return product;
-}
-
-template <class T>
-Array<T> transposed(const Array<T>& a) {
-  Array<T> result({a.extent(1), a.extent(0)});
-  for (Index i = 0; i < a.extent(0); ++i) {
-    for (Index j = 0; j < a.extent(1); ++j) result(j, i) = a(i, j);
-  }
-  return result;
-}
-
-template <class T>
-Array<T> identity(Index size) {
-  Array<T> one({size, size});
-  for (Index i = 0; i < size; ++i) one(i, i) = T(1);
-  return one;
-}
-
-template <class T>
-T squares(std::span<const T> x) {
-  T sum(0);
-  for (const T& number : x) sum += number * number;
-  return sum;
-}
-
 /// The arrays of an input, for the forms.
 template <class T>
 Arrays<T> arrays_of(const dr::Input<T>& in) {
@@ -147,11 +110,6 @@ template <class T>
 Arrays<T> run(const std::string& form, const dr::Input<T>& in, Index length = 1) {
   const Settings settings{{"chunk", length}, {"block", 2}};
   return Registry::instance().entry("delta_rule").form(form).run<T>(arrays_of(in), settings);
-}
-
-template <class T>
-T magnitude(const T& x) {
-  return x < T(0) ? -x : x;
 }
 
 /// An orthogonal matrix with rational entries: I - 2 x x^T / |x|^2 for a drawn x. Its rows are unit keys.
@@ -710,11 +668,6 @@ void limits(EntryBuilder& entry) {
                            }
                            trial.expect(distance <= beta * beta * all * all, "distance to linear attention");
                          });
-}
-
-/// a <= b as far as their error bounds can tell.
-bool at_most(const Bounded<Real50>& a, const Bounded<Real50>& b) {
-  return a.value() <= b.value() + Real50(a.error_bound()) + Real50(b.error_bound());
 }
 
 void layer(EntryBuilder& entry) {

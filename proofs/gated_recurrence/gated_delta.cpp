@@ -149,51 +149,6 @@ void forms(EntryBuilder& entry) {
 
 // ---- what the laws share -----------------------------------------------------------------------
 
-template <class AnyTrial>
-using ScalarOf = typename std::decay_t<AnyTrial>::Scalar;
-
-/// The drawn settings with another transition.
-template <class AnyTrial>
-Settings with(const AnyTrial& trial, TransitionChoice transition) {
-  Settings settings = trial.drawn().settings;
-  settings["transition"] = transition;
-  return settings;
-}
-
-template <class T>
-Array<T> times(const Array<T>& a, const Array<T>& b) {
-  Array<T> product({a.extent(0), b.extent(1)});
-  for (Index i = 0; i < product.extent(0); ++i) {
-    for (Index j = 0; j < product.extent(1); ++j) {
-      for (Index m = 0; m < a.extent(1); ++m) product(i, j) += a(i, m) * b(m, j);
-    }
-  }
-  return product;
-}
-
-template <class T>
-Array<T> transposed(const Array<T>& a) {
-  Array<T> result({a.extent(1), a.extent(0)});
-  for (Index i = 0; i < a.extent(0); ++i) {
-    for (Index j = 0; j < a.extent(1); ++j) result(j, i) = a(i, j);
-  }
-  return result;
-}
-
-template <class T>
-Array<T> identity(Index size) {
-  Array<T> one({size, size});
-  for (Index i = 0; i < size; ++i) one(i, i) = T(1);
-  return one;
-}
-
-template <class T>
-T squares(std::span<const T> x) {
-  T sum(0);
-  for (const T& number : x) sum += number * number;
-  return sum;
-}
-
 /// I - 2 x x^T / |x|^2: an orthogonal matrix with rational entries. Its rows are unit keys.
 template <class T>
 Array<T> reflection(const Array<T>& x) {
@@ -257,11 +212,6 @@ Arrays<T> arrays_of(const gd::Input<T>& in) {
   return arrays;
 }
 
-/// a <= b as far as their error bounds can tell.
-bool at_most(const Bounded<Real50>& a, const Bounded<Real50>& b) {
-  return a.value() <= b.value() + Real50(a.error_bound()) + Real50(b.error_bound());
-}
-
 // ---- laws --------------------------------------------------------------------------------------
 
 void identities(EntryBuilder& entry) {
@@ -279,7 +229,7 @@ void identities(EntryBuilder& entry) {
           "T = Diag(gamma) T_0 Diag(gamma)^-1, so chunks with W = Diag(gamma) T_0 K equal the recurrence, "
           "and so does the delta rule on v / gamma",
           [](auto& trial) {
-            const Settings scalar = with(trial, kScalarGate);
+            const Settings scalar = with(trial, {{"transition", kScalarGate}});
             const auto truth = trial.run("recurrent", trial.in, scalar);
             const auto input = gated_of(trial.in, scalar);
             trial.equal(arrays_of(gd::chunked_wy(input, trial.size("chunk"))), truth, "chunked_wy");
@@ -312,8 +262,8 @@ void identities(EntryBuilder& entry) {
                          for (Index t = 0; t < trial.size("n"); ++t) {
                            for (auto& gate : in.real["channel_decay"].row(t)) gate = in["decay"](t);
                          }
-                         trial.equal(trial.run("chunked", in, with(trial, kChannelGates)),
-                                     trial.run("chunked", in, with(trial, kScalarGate)));
+                         trial.equal(trial.run("chunked", in, with(trial, {{"transition", kChannelGates}})),
+                                     trial.run("chunked", in, with(trial, {{"transition", kScalarGate}})));
                        })
       .law<PrimeField>(
           Kind::same, "DeltaProduct is the gated delta rule on sub-steps",
@@ -326,7 +276,7 @@ void identities(EntryBuilder& entry) {
             const auto truth = gd::product::recurrent(in);
             const auto all = arrays_of(gd::product::expanded(in));
             for (const char* form : {"recurrent", "chunked"}) {
-              const auto whole = trial.run(form, all, with(trial, kScalarGate));
+              const auto whole = trial.run(form, all, with(trial, {{"transition", kScalarGate}}));
               const auto out = gd::product::collected<T>({whole["output"], whole["state"]}, sub_steps);
               trial.equal(out.output, truth.output, form);
               trial.equal(out.state, truth.state, form);
@@ -357,7 +307,7 @@ void transitions(EntryBuilder& entry) {
             using T = ScalarOf<decltype(trial)>;
             const auto one = one_transition(trial.in);
             const Array<T> before = one["initial_state"];
-            const auto after = trial.run("chunked", one, with(trial, kScalarGate))["state"];
+            const auto after = trial.run("chunked", one, with(trial, {{"transition", kScalarGate}}))["state"];
             const T beta = one["beta"](0), gate = one["decay"](0), length = squares<T>(one["key"].row(0));
             const Array<T> met = times(one["key"], before);
             trial.equal(
@@ -366,33 +316,33 @@ void transitions(EntryBuilder& entry) {
                     (squares<T>(before.values()) - beta * (T(2) - beta * length) * squares<T>(met.values())),
                 "|S|^2");
           })
-      .law<RationalExp2>(Kind::bound, "what is stable",
-                         "Without values, for unit keys and beta between 0 and 2: |S_t| <= max gate "
-                         "|S_{t-1}| with one gate and with many; and I + b a^T with b = -eta a, 0 <= eta "
-                         "|a|^2 <= 2, never grows",
-                         [](auto& trial) {
-                           using T = ScalarOf<decltype(trial)>;
-                           auto one = one_transition(trial.in);
-                           one.real["key"] = unit_key(trial, "direction");
-                           one.real["beta"](0) = T(2) * trial.number("half of beta", Domain::gate);
-                           const T before = squares<T>(one["initial_state"].values());
-                           T gate = one["decay"](0);
-                           auto after = trial.run("recurrent", one, with(trial, kScalarGate))["state"];
-                           trial.expect(squares<T>(after.values()) <= gate * gate * before, "one gate");
-                           gate = T(0);
-                           for (const T& x : one["channel_decay"].values()) gate = maximum(gate, x);
-                           after = trial.run("recurrent", one, with(trial, kChannelGates))["state"];
-                           trial.expect(squares<T>(after.values()) <= gate * gate * before,
-                                        "gates by channel");
-                           const T length = squares<T>(one["reader"].row(0));
-                           if (length == T(0)) return;
-                           const T eta = one["beta"](0) / length;
-                           for (Index i = 0; i < trial.size("d_k"); ++i) {
-                             one.real["writer"](0, i) = -eta * one["reader"](0, i);
-                           }
-                           after = trial.run("recurrent", one, with(trial, kIdentityPlusLowRank))["state"];
-                           trial.expect(squares<T>(after.values()) <= before, "identity plus low rank");
-                         })
+      .law<RationalExp2>(
+          Kind::bound, "what is stable",
+          "Without values, for unit keys and beta between 0 and 2: |S_t| <= max gate "
+          "|S_{t-1}| with one gate and with many; and I + b a^T with b = -eta a, 0 <= eta "
+          "|a|^2 <= 2, never grows",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            auto one = one_transition(trial.in);
+            one.real["key"] = unit_key(trial, "direction");
+            one.real["beta"](0) = T(2) * trial.number("half of beta", Domain::gate);
+            const T before = squares<T>(one["initial_state"].values());
+            T gate = one["decay"](0);
+            auto after = trial.run("recurrent", one, with(trial, {{"transition", kScalarGate}}))["state"];
+            trial.expect(squares<T>(after.values()) <= gate * gate * before, "one gate");
+            gate = T(0);
+            for (const T& x : one["channel_decay"].values()) gate = maximum(gate, x);
+            after = trial.run("recurrent", one, with(trial, {{"transition", kChannelGates}}))["state"];
+            trial.expect(squares<T>(after.values()) <= gate * gate * before, "gates by channel");
+            const T length = squares<T>(one["reader"].row(0));
+            if (length == T(0)) return;
+            const T eta = one["beta"](0) / length;
+            for (Index i = 0; i < trial.size("d_k"); ++i) {
+              one.real["writer"](0, i) = -eta * one["reader"](0, i);
+            }
+            after = trial.run("recurrent", one, with(trial, {{"transition", kIdentityPlusLowRank}}))["state"];
+            trial.expect(squares<T>(after.values()) <= before, "identity plus low rank");
+          })
       .law<PrimeField>(
           Kind::invariant, "the moving eigenvalue",
           "I + b a^T multiplies b by 1 + a . b and keeps what is orthogonal to a; so one gate multiplies k "
@@ -413,8 +363,9 @@ void transitions(EntryBuilder& entry) {
               state(i, 1) = expected(i, 1) = other(i, 0) - along * one["reader"](0, i);
             }
             one.real["initial_state"] = state;
-            trial.equal(trial.run("chunked", one, with(trial, kIdentityPlusLowRank))["state"], expected,
-                        "state");
+            trial.equal(
+                trial.run("chunked", one, with(trial, {{"transition", kIdentityPlusLowRank}}))["state"],
+                expected, "state");
             one.real["key"] = one["reader"];
             const T gate = one["decay"](0), left = gate * (T(1) - one["beta"](0) * length);
             for (Index i = 0; i < trial.size("d_k"); ++i) {
@@ -423,7 +374,8 @@ void transitions(EntryBuilder& entry) {
               expected(i, 1) = gate * state(i, 1);
             }
             one.real["initial_state"] = state;
-            trial.equal(trial.run("chunked", one, with(trial, kScalarGate))["state"], expected, "one gate");
+            trial.equal(trial.run("chunked", one, with(trial, {{"transition", kScalarGate}}))["state"],
+                        expected, "one gate");
           })
       .law<RationalExp2>(
           Kind::bound, "one step of RWKV-7",
@@ -500,7 +452,7 @@ void transitions(EntryBuilder& entry) {
           "k = 1 changes the sign of the state",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
-            const Settings scalar = with(trial, kScalarGate);
+            const Settings scalar = with(trial, {{"transition", kScalarGate}});
             auto one = one_transition(trial.in);
             for (Index j = 0; j < trial.size("d_v"); ++j) one.real["value"](0, j) = trial.in["value"](0, j);
             const Array<T> before = one["initial_state"];
@@ -514,7 +466,8 @@ void transitions(EntryBuilder& entry) {
               still.real["key"] = Array<T>(one["key"].shape());
             }
             const auto faded = trial.run("chunked", still, scalar)["state"];
-            const auto by_channel = trial.run("chunked", still, with(trial, kChannelGates))["state"];
+            const auto by_channel =
+                trial.run("chunked", still, with(trial, {{"transition", kChannelGates}}))["state"];
             for (Index i = 0; i < trial.size("d_k"); ++i) {
               for (Index j = 0; j < trial.size("d_v"); ++j) {
                 trial.equal(after(i, j), one["beta"](0) * one["key"](0, i) * one["value"](0, j), "erased");
@@ -546,16 +499,19 @@ void limits(EntryBuilder& entry) {
                            auto in = trial.in;
                            in.real["decay"] = Array<T>(in["decay"].shape(), T(1));
                            in.real["channel_decay"] = Array<T>(in["channel_decay"].shape(), T(1));
-                           trial.equal(trial.run("chunked", in, with(trial, kScalarGate)), truth, "one gate");
-                           trial.equal(trial.run("chunked", in, with(trial, kChannelGates)), truth, "gates");
+                           trial.equal(trial.run("chunked", in, with(trial, {{"transition", kScalarGate}})),
+                                       truth, "one gate");
+                           trial.equal(trial.run("chunked", in, with(trial, {{"transition", kChannelGates}})),
+                                       truth, "gates");
                            in.real["reader"] = in["key"];
                            for (Index t = 0; t < trial.size("n"); ++t) {
                              for (T& x : in.real["key"].row(t)) x *= in["beta"](t);
                            }
                            in.real["writer"] = in["key"];
                            for (T& x : in.real["writer"].values()) x = -x;
-                           trial.equal(trial.run("chunked", in, with(trial, kIdentityPlusLowRank)), truth,
-                                       "IPLR");
+                           trial.equal(
+                               trial.run("chunked", in, with(trial, {{"transition", kIdentityPlusLowRank}})),
+                               truth, "IPLR");
                          })
       .limit<PrimeField>("gated_linear_attention", "DPLR with a = 0 or b = 0 is gated linear attention",
                          "Without the rank-one part only the diagonal is left",
@@ -566,42 +522,43 @@ void limits(EntryBuilder& entry) {
                            in.real[name] = Array<T>(in[name].shape());
                            Arrays<T> gla = in;
                            gla.real["decay"] = in["channel_decay"];
-                           trial.equal(trial.run("chunked", in, with(trial, kDiagonalPlusLowRank)),
-                                       trial.run_other("gated_linear_attention", "recurrent", gla));
+                           trial.equal(
+                               trial.run("chunked", in, with(trial, {{"transition", kDiagonalPlusLowRank}})),
+                               trial.run_other("gated_linear_attention", "recurrent", gla));
                          })
-      .limit<PrimeField>("gated_linear_attention", "with orthogonal keys it is scalar-gated linear attention",
-                         "While keys are orthogonal to all before them, and nothing is stored yet, only the "
-                         "gate remains, on values beta v",
-                         [](auto& trial) {
-                           using T = ScalarOf<decltype(trial)>;
-                           const Index count = std::min(trial.size("n"), trial.size("d_k"));
-                           const Array<T> keys =
-                               reflection(trial.array("axis", {trial.size("d_k")}, Domain::nonzero));
-                           const auto length = trial.array("length", {count});
-                           gd::Input<T> in{heads::rows(trial.in["query"], 0, count),
-                                           Array<T>({count, trial.size("d_k")}),
-                                           heads::rows(trial.in["value"], 0, count),
-                                           Array<T>({count}),
-                                           Array<T>({count}),
-                                           Array<T>(trial.in["initial_state"].shape())};
-                           Arrays<T> gla;
-                           gla.real["decay"] = Array<T>(in.key.shape());
-                           gla.real["value"] = in.value;
-                           for (Index t = 0; t < count; ++t) {
-                             in.beta(t) = trial.in["beta"](t);
-                             in.decay(t) = trial.in["decay"](t);
-                             for (T& x : gla.real["value"].row(t)) x *= in.beta(t);
-                             for (Index i = 0; i < trial.size("d_k"); ++i) {
-                               in.key(t, i) = length(t) * keys(t, i);
-                               gla.real["decay"](t, i) = in.decay(t);
-                             }
-                           }
-                           gla.real["query"] = in.query;
-                           gla.real["key"] = in.key;
-                           gla.real["initial_state"] = in.initial_state;
-                           trial.equal(trial.run("chunked", arrays_of(in), with(trial, kScalarGate)),
-                                       trial.run_other("gated_linear_attention", "recurrent", gla));
-                         })
+      .limit<PrimeField>(
+          "gated_linear_attention", "with orthogonal keys it is scalar-gated linear attention",
+          "While keys are orthogonal to all before them, and nothing is stored yet, only the "
+          "gate remains, on values beta v",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            const Index count = std::min(trial.size("n"), trial.size("d_k"));
+            const Array<T> keys = reflection(trial.array("axis", {trial.size("d_k")}, Domain::nonzero));
+            const auto length = trial.array("length", {count});
+            gd::Input<T> in{heads::rows(trial.in["query"], 0, count),
+                            Array<T>({count, trial.size("d_k")}),
+                            heads::rows(trial.in["value"], 0, count),
+                            Array<T>({count}),
+                            Array<T>({count}),
+                            Array<T>(trial.in["initial_state"].shape())};
+            Arrays<T> gla;
+            gla.real["decay"] = Array<T>(in.key.shape());
+            gla.real["value"] = in.value;
+            for (Index t = 0; t < count; ++t) {
+              in.beta(t) = trial.in["beta"](t);
+              in.decay(t) = trial.in["decay"](t);
+              for (T& x : gla.real["value"].row(t)) x *= in.beta(t);
+              for (Index i = 0; i < trial.size("d_k"); ++i) {
+                in.key(t, i) = length(t) * keys(t, i);
+                gla.real["decay"](t, i) = in.decay(t);
+              }
+            }
+            gla.real["query"] = in.query;
+            gla.real["key"] = in.key;
+            gla.real["initial_state"] = in.initial_state;
+            trial.equal(trial.run("chunked", arrays_of(in), with(trial, {{"transition", kScalarGate}})),
+                        trial.run_other("gated_linear_attention", "recurrent", gla));
+          })
       .limit<PrimeField>(
           "retention", "DPLR with one constant gate and a = 0 is retention",
           "With a constant decay in all channels and nothing read it is retention without rotation",
@@ -623,7 +580,7 @@ void limits(EntryBuilder& entry) {
             Arrays<T> retention = in;
             retention.real["decay"] = Array<T>(Shape{}, trial.in["decay"](0));
             retention.real["half_tangent"] = Array<T>({channels / 2});
-            trial.equal(trial.run("recurrent", in, with(trial, kDiagonalPlusLowRank)),
+            trial.equal(trial.run("recurrent", in, with(trial, {{"transition", kDiagonalPlusLowRank}})),
                         trial.run_other("retention", "recurrent", retention));
           });
 }
@@ -664,7 +621,8 @@ void gates(EntryBuilder& entry) {
                          one.real["decay"](0) = T(1);
                          const T beta = trial.number("positive beta", Domain::positive);
                          one.real["beta"](0) = gd::implicit_strength<T>(beta, one["key"].row(0));
-                         const auto after = trial.run("recurrent", one, with(trial, kScalarGate))["state"];
+                         const auto after =
+                             trial.run("recurrent", one, with(trial, {{"transition", kScalarGate}}))["state"];
                          const auto met = times(one["key"], after);
                          for (Index i = 0; i < trial.size("d_k"); ++i) {
                            for (Index j = 0; j < trial.size("d_v"); ++j) {

@@ -132,7 +132,7 @@ void identities(EntryBuilder& entry) {
       .law<PrimeField, Rational>(Kind::same, "gates exactly 0",
                                  "pairwise and chunked stay equal to the recurrence when gates are 0 or 1",
                                  [](auto& trial) {
-                                   using T = typename std::decay_t<decltype(trial)>::Scalar;
+                                   using T = ScalarOf<decltype(trial)>;
                                    Array<T>& decay = trial.in.real["decay"];
                                    for (Index i = 0; i < decay.size(); ++i) {
                                      const Index pick = trial.integer("gate " + std::to_string(i), 0, 3);
@@ -203,7 +203,7 @@ void invariants(EntryBuilder& entry) {
       .law<Rational>(Kind::bound, "the state is bounded",
                      "|S_t[i,j]| <= max |k_s[i] v_s[j]| / (1 - max alpha) for alpha < 1 and no initial state",
                      [](auto& trial) {
-                       using T = typename std::decay_t<decltype(trial)>::Scalar;
+                       using T = ScalarOf<decltype(trial)>;
                        using std::abs;
                        auto in = trial.in;
                        T largest_decay(0);
@@ -226,7 +226,7 @@ void invariants(EntryBuilder& entry) {
       .law<PrimeField, Rational>(
           Kind::invariant, "a gate of 0 erases the past",
           "With alpha_t = 0 in every channel o_t = c (q_t . k_t) v_t, whatever came before", [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             auto in = trial.in;
             const Index last = trial.size("n") - 1;
             T score(0);
@@ -248,7 +248,7 @@ void gradient_identities(EntryBuilder& entry) {
       "state nor a "
       "gradient of the final state is there",
       [](auto& trial) {
-        using T = typename std::decay_t<decltype(trial)>::Scalar;
+        using T = ScalarOf<decltype(trial)>;
         trial.in = draw_inputs<T>(trial.entry(), trial.drawn(), true);
         trial.in.real["initial_state"] = Array<T>(trial.in["initial_state"].shape());
         trial.in.real["d_state"] = Array<T>(trial.in["d_state"].shape());

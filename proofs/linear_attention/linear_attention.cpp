@@ -148,28 +148,11 @@ void forms(EntryBuilder& entry) {
 
 // ---- what the laws share -----------------------------------------------------------------------
 
-template <class AnyTrial>
-using ScalarOf = typename std::decay_t<AnyTrial>::Scalar;
-
-template <class AnyTrial>
-Settings with(const AnyTrial& trial, const Settings& changes) {
-  Settings settings = trial.drawn().settings;
-  for (const auto& [name, value] : changes) settings[name] = value;
-  return settings;
-}
-
 /// The inputs without a memory and without epsilon.
 template <class T>
 Arrays<T> from_nothing(Arrays<T> in) {
   for (const char* name : {"initial_state", "initial_normaliser", "epsilon"}) in.real.erase(name);
   return in;
-}
-
-template <class T>
-Array<T> identity(Index size) {
-  Array<T> one({size, size});
-  for (Index i = 0; i < size; ++i) one(i, i) = T(1);
-  return one;
 }
 
 /// 0 ... n - 1 in a drawn order.
@@ -210,18 +193,6 @@ Index rank_of(Array<T> a) {
     ++rank;
   }
   return rank;
-}
-
-/// a <= b as far as their error bounds can tell, which must be finite.
-template <class T>
-bool at_most(const T& a, const T& b) {
-  return std::isfinite(a.error_bound()) && std::isfinite(b.error_bound()) &&
-         a.value() <= b.value() + Real50(a.error_bound()) + Real50(b.error_bound());
-}
-
-template <class T>
-T magnitude(const T& x) {
-  return maximum(x, T(-x));
 }
 
 /// Features without a memory, for texts that are called directly.

@@ -84,7 +84,7 @@ void laws_of(EntryBuilder& entry) {
           "Retention equals gated linear attention on rotated queries and keys with every gate equal to "
           "gamma",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const retention::Input<T> in = input_of(trial.in);
             Arrays<T> gla;
             const auto turns = retention::rotations(in.rotation, trial.size("n"));
@@ -100,7 +100,7 @@ void laws_of(EntryBuilder& entry) {
           Kind::invariant, "only relative positions matter",
           "Turning all queries and keys by one more step changes no output, without an initial state",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             auto in = trial.in;
             in.real["initial_state"] = Array<T>(in["initial_state"].shape());
             auto moved = in;
@@ -116,7 +116,7 @@ void laws_of(EntryBuilder& entry) {
       .law<PrimeField, Rational>(Kind::invariant, "the decays of a row add up to a geometric sum",
                                  "With all scores and values 1 row t is (1 - gamma^(t+1)) / (1 - gamma)",
                                  [](auto& trial) {
-                                   using T = typename std::decay_t<decltype(trial)>::Scalar;
+                                   using T = ScalarOf<decltype(trial)>;
                                    auto in = trial.in;
                                    for (const char* name : {"query", "key"}) {
                                      in.real[name] = Array<T>(in[name].shape());

@@ -634,7 +634,7 @@ void token_laws(EntryBuilder& entry) {
       "Through a running sum a token receives the totals of all earlier groups of channels and what its own "
       "route has read so far",
       [](auto& trial) {
-        using T = typename std::decay_t<decltype(trial)>::Scalar;
+        using T = ScalarOf<decltype(trial)>;
         const Index routes = trial.integer("routes", 2, 3);
         const auto orders = routes_of(routes, trial.size("X"), trial.size("Y"), trial.size("Z"));
         const auto tokens = trial.array("tokens", {orders.extent(1), routes});

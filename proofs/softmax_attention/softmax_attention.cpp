@@ -49,13 +49,6 @@ sa::Problem<T> problem_of(const Arrays<T>& in, const Settings& settings) {
   return problem;
 }
 
-template <class T>
-Arrays<T> output_of(const Array<T>& output) {
-  Arrays<T> arrays;
-  arrays.real["output"] = output;
-  return arrays;
-}
-
 /// Draws a mask in which some row may be empty.
 Array<Index> draw_mask(const Case& one) {
   Array<Index> allowed({at(one.settings, "n_q"), at(one.settings, "n_k")});
@@ -146,17 +139,6 @@ void forms(EntryBuilder& entry) {
 }
 
 // ---- laws --------------------------------------------------------------------------------------
-
-template <class Trial>
-using ScalarOf = typename std::decay_t<Trial>::Scalar;
-
-/// The drawn settings with some of them replaced.
-template <class AnyTrial>
-Settings with(const AnyTrial& trial, const Settings& changes) {
-  Settings settings = trial.drawn().settings;
-  for (const auto& [name, value] : changes) settings[name] = value;
-  return settings;
-}
 
 /// A partial result over drawn scores and values.
 template <class AnyTrial>
@@ -415,11 +397,6 @@ Weights weights_of(const Array<Bounded<Real50>>& scores) {
   Weights weights{{}, sa::log_sum_exp(partial)};
   for (const T& score : scores.values()) weights.p.push_back(exp(score - partial.m) / partial.l);
   return weights;
-}
-
-/// a <= b as far as their error bounds can tell.
-bool at_most(const Bounded<Real50>& a, const Bounded<Real50>& b) {
-  return a.value() <= b.value() + Real50(a.error_bound()) + Real50(b.error_bound());
 }
 
 void real_laws(EntryBuilder& entry) {

@@ -32,13 +32,6 @@ swin::Input<T> with_cosines(const Arrays<T>& in, const Settings& settings) {
   return input_of(in, settings, swin::cosine(in.number("scale", T(1))));
 }
 
-template <class T>
-Arrays<T> output_of(const Array<T>& output) {
-  Arrays<T> arrays;
-  arrays.real["output"] = output;
-  return arrays;
-}
-
 void describe(EntryBuilder& entry) {
   entry
       .about(
@@ -115,17 +108,6 @@ void forms(EntryBuilder& entry) {
 // ---- what the laws share -----------------------------------------------------------------------
 
 template <class AnyTrial>
-using ScalarOf = typename std::decay_t<AnyTrial>::Scalar;
-
-/// The drawn settings with some of them replaced.
-template <class AnyTrial>
-Settings with(const AnyTrial& trial, const Settings& changes) {
-  Settings settings = trial.drawn().settings;
-  for (const auto& [name, value] : changes) settings[name] = value;
-  return settings;
-}
-
-template <class AnyTrial>
 swin::Grid grid_of(const AnyTrial& trial) {
   return swin::fitted(trial.size("height"), trial.size("width"), trial.size("window"), trial.size("shift"));
 }
@@ -164,7 +146,7 @@ Array<T> part(const Array<T>& image, Index top, Index left, Index rows, Index co
 
 /// Rows become columns.
 template <class T>
-Array<T> transposed(const Array<T>& image) {
+Array<T> transposed_image(const Array<T>& image) {
   Array<T> found({image.extent(1), image.extent(0), image.extent(2)});
   for_each_token(image.extent(0), image.extent(1), [&](Index y, Index x) {
     for (Index c = 0; c < image.extent(2); ++c) found(x, y, c) = image(y, x, c);
@@ -407,12 +389,12 @@ void invariants(EntryBuilder& entry) {
                          [](auto& trial) {
                            auto in = trial.in;
                            for (const char* name : {"query", "key", "value"})
-                             in.real[name] = transposed(trial.in[name]);
-                           in.real["bias"] = as_table(transposed(as_image(trial.in["bias"])));
+                             in.real[name] = transposed_image(trial.in[name]);
+                           in.real["bias"] = as_table(transposed_image(as_image(trial.in["bias"])));
                            const Settings lying = with(
                                trial, {{"height", trial.size("width")}, {"width", trial.size("height")}});
                            trial.equal(trial.run("cyclic", in, lying)["output"],
-                                       transposed(trial.run("cyclic")["output"]), "output");
+                                       transposed_image(trial.run("cyclic")["output"]), "output");
                          })
       .law<RationalExp2>(
           Kind::invariant, "half a turn",
@@ -638,12 +620,6 @@ void grids(EntryBuilder& entry) {
             check.equal(layers(56, 7, 3), Index{15}, "layers of the paper's first stage");
             check.equal(layers(8, 4, 0), Index{-1}, "without a shift");
           });
-}
-
-/// a <= b as far as their error bounds can tell.
-template <class T>
-bool at_most(const Bounded<T>& a, const Bounded<T>& b) {
-  return a.value() <= b.value() + T(a.error_bound()) + T(b.error_bound());
 }
 
 void real_laws(EntryBuilder& entry) {

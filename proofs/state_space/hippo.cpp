@@ -224,7 +224,7 @@ void identities(EntryBuilder& entry) {
           Kind::same, "split: time-invariant memories",
           "LegT and LagT run in two parts, the second from the state that the first left, equal one run",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n"), size = trial.size("N"),
                         cut = trial.integer("cut", 0, length);
             const auto start = trial.array("start", {size});
@@ -257,7 +257,7 @@ void identities(EntryBuilder& entry) {
           Kind::same, "inverse of LagT",
           "The closed form of (1 - hA)^{-1} times 1 - hA is 1, whatever the diagonal -(1 + a) of A",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const T h = trial.number("h", Domain::positive), a = trial.number("a", Domain::positive);
             const auto system = hippo::lagt(size, T(T(2) * a + T(1)));
@@ -274,7 +274,7 @@ void identities(EntryBuilder& entry) {
           "and "
           "the sine of frequency 0 stays 0",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index highest = trial.integer("highest", 0, 2), length = 4;
             const T theta(trial.integer("theta", 1, 3)), g(trial.integer("g", 1, 2));
             const T step = T(1) / T(trial.size("rate"));
@@ -304,7 +304,7 @@ void identities(EntryBuilder& entry) {
           "invertible; FouT "
           "gives back 1 at every age, and its frequency m turns by -m quarters in a quarter of the window",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const T theta(trial.integer("theta", 1, 3)), g(trial.integer("g", 1, 2));
             const T step = T(1) / T(trial.size("rate"));
@@ -333,7 +333,7 @@ void transitions(EntryBuilder& entry) {
                                  "is rho^{n+1}, and beta = "
                                  "(1 - Phi) e_0",
                                  [](auto& trial) {
-                                   using T = typename std::decay_t<decltype(trial)>::Scalar;
+                                   using T = ScalarOf<decltype(trial)>;
                                    const Index size = trial.size("N");
                                    const T rho = trial.number("rho"), sigma = trial.number("sigma");
                                    const auto phi = hippo::legs_transition(size, rho);
@@ -353,7 +353,7 @@ void transitions(EntryBuilder& entry) {
           "for "
           "all j < N",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const T x = trial.number("x");
             for (Index j = 0; j < size; ++j) {
@@ -366,7 +366,7 @@ void transitions(EntryBuilder& entry) {
           Kind::invariant, "LagT keeps polynomials",
           "The Laguerre coefficients (-1)^n j! binomial(j, n) of the age s to the power j < N give back s^j",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const T s = trial.number("s");
             T factorial(1);
@@ -385,7 +385,7 @@ void transitions(EntryBuilder& entry) {
           Kind::invariant, "upsampling",
           "Every sample heard twice leaves the same memory: only fractions of the time heard count",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n");
             auto twice = trial.in;
             twice.real["signal"] = Array<T>({2 * length});
@@ -423,7 +423,7 @@ void fixed_points(EntryBuilder& entry) {
           Kind::invariant, "a constant is remembered as e_0",
           "A e_0 = -B for LegS, LegT and FouT; so the signal 1 keeps e_0 under every discretisation",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N"), length = trial.size("n");
             const auto theta = trial.number("theta", Domain::positive);
             const auto unit = first_unit<T>(size);
@@ -452,7 +452,7 @@ void fixed_points(EntryBuilder& entry) {
           Kind::invariant, "growth of forward Euler",
           "In silence, K updates of forward Euler multiply the last coefficient by (-1)^K binomial(N - 1, K)",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N"), updates = trial.size("n");
             Array<T> d({size});
             d(size - 1) = trial.number("last");
@@ -468,7 +468,7 @@ void fixed_points(EntryBuilder& entry) {
                                  "with the zero start, from the "
                                  "second with the cell start) and the backward step is the exact one",
                                  [](auto& trial) {
-                                   using T = typename std::decay_t<decltype(trial)>::Scalar;
+                                   using T = ScalarOf<decltype(trial)>;
                                    Settings settings = trial.drawn().settings;
                                    settings["N"] = 1;
                                    for (const Index start : {0, 1}) {
@@ -493,7 +493,7 @@ void fixed_points(EntryBuilder& entry) {
           "(1 + "
           "alpha step), key step / (1 + alpha step), value the sample",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n");
             Settings settings = trial.drawn().settings;
             settings["N"] = 1;
@@ -519,7 +519,7 @@ void energies(EntryBuilder& entry) {
           "point, "
           "and -1 1^T for LagT as the code has it",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const auto legs = hippo::legs<T>(size), legt = hippo::legt<T>(size);
             const auto lagt = hippo::lagt_code<T>(size);
@@ -536,7 +536,7 @@ void energies(EntryBuilder& entry) {
       .law<RationalExp2>(Kind::bound, "Bessel",
                          "The energy of the memory, the sum of (2n+1) d_n^2, is at most the mean of f^2",
                          [](auto& trial) {
-                           using T = typename std::decay_t<decltype(trial)>::Scalar;
+                           using T = ScalarOf<decltype(trial)>;
                            const auto states = trial.run("legs_zoh")["states"];
                            T heard(0);
                            for (Index t = 0; t < trial.size("n"); ++t) {
@@ -553,7 +553,7 @@ void energies(EntryBuilder& entry) {
           Kind::bound, "no sample is forgotten or blown up",
           "The length of the derivative of c(t1) by f(t0) is between 1/t1 and N/t1, and N/t1 at both ends",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const T t1 = trial.number("t1", Domain::positive);
             const auto length = [&](const T& share) {
@@ -571,7 +571,7 @@ void energies(EntryBuilder& entry) {
           Kind::gradient, "the influence of a moment",
           "The derivative of the response to a sample by the moment it ends is the stated gradient",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const T t0 = trial.number("t0"), t1 = trial.number("t1", Domain::positive);
             const Dual<T> share = Dual<T>(t0, T(1)) / Dual<T>(t1);
@@ -589,7 +589,7 @@ void energies(EntryBuilder& entry) {
           "LegT "
           "in its own and in that of the LMU",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const auto d = trial.array("d", {size});
             const T x = trial.number("x", Domain::gate), theta(trial.integer("theta", 1, 3));
@@ -612,7 +612,7 @@ void kernels(EntryBuilder& entry) {
                             "e^{sA} B of LagT and of generalised LagT, from the series, is the Laguerre "
                             "function of the closed form",
                             [](auto& trial) {
-                              using T = typename std::decay_t<decltype(trial)>::Scalar;
+                              using T = ScalarOf<decltype(trial)>;
                               const Index size = trial.size("N");
                               const T s = T(trial.integer("s", 0, 24)) / T(8),
                                       beta = T(trial.integer("beta", 1, 16)) / T(8);
@@ -628,7 +628,7 @@ void kernels(EntryBuilder& entry) {
           "alpha = "
           "0 the system is LagT with B scaled by sqrt(beta)",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const T beta = T(trial.integer("beta", 1, 16)) / T(4), half = T(1) / T(2);
             const T plus = hippo::glagt(size, half, beta).B(0),
@@ -669,7 +669,7 @@ void errata(EntryBuilder& entry) {
           "so a "
           "model moved from one to the other must double its step",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const T step = trial.number("step", Domain::positive), alpha = T(trial.size("alpha")) / T(2);
             const auto one = hippo::gbt(hippo::lmu<T>(size, T(1)), step, alpha);
@@ -683,7 +683,7 @@ void errata(EntryBuilder& entry) {
           "times "
           "beta; at beta = 1 tlagt is the theorem's and lagt is not",
           [](auto& trial) {
-            using T = typename std::decay_t<decltype(trial)>::Scalar;
+            using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
             const T beta = trial.number("beta");
             const auto undamped = hippo::lagt(size, T(0)), theorem = hippo::lagt(size, beta);
@@ -701,7 +701,7 @@ void errata(EntryBuilder& entry) {
                                  "1/k on the explicit and 1/(k+1) on the implicit side in O(N) is the dense "
                                  "solve with these two steps",
                                  [](auto& trial) {
-                                   using T = typename std::decay_t<decltype(trial)>::Scalar;
+                                   using T = ScalarOf<decltype(trial)>;
                                    const Index size = trial.size("N"), k = trial.integer("k", 1, 9);
                                    const T alpha = T(trial.size("alpha")) / T(2), f = trial.number("f");
                                    auto fast = trial.array("d", {size}), dense = fast;
@@ -718,7 +718,7 @@ void errata(EntryBuilder& entry) {
                          "step with the cell "
                          "start, not the exact step, which would have 1/(k+1) where it has 1/k",
                          [](auto& trial) {
-                           using T = typename std::decay_t<decltype(trial)>::Scalar;
+                           using T = ScalarOf<decltype(trial)>;
                            const Index size = trial.size("N"), length = trial.size("n");
                            Settings settings = trial.drawn().settings;
                            settings["alpha"] = 1;

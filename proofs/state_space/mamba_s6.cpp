@@ -17,9 +17,6 @@ namespace s6 = mamba_s6;
 const Expression n = symbol("n"), groups = symbol("groups"), width = symbol("width"), N = symbol("N"),
                  chunk = symbol("chunk"), D = groups * width;
 
-template <class AnyTrial>
-using ScalarOf = typename std::decay_t<AnyTrial>::Scalar;
-
 /// Where there is no logarithm a square stands for softplus: no law of the scan asks how a step was made, and
 /// 4 (1 + x^2) times a rate -2^k with k >= -2 is an integer, as 2^x needs.
 template <Exponential T>
@@ -524,12 +521,6 @@ s6::Input<T> gated_rnn(const Array<T>& step, const Array<T>& u) {
   return {u, step, Array<T>({1, 1}, T(-1)), ones, ones, Array<T>({1, 1}), Array<T>({1}), {}};
 }
 
-/// left <= right for certain: by more than the sum of their error bounds.
-template <class T>
-void expect_below(Check& check, const T& left, const T& right, const std::string& what) {
-  check.expect(left.value() + Real50(left.error_bound() + right.error_bound()) <= right.value(), what);
-}
-
 void discretisations(EntryBuilder& entry) {
   entry
       .law<RationalExp2>(
@@ -714,9 +705,9 @@ void discretisations(EntryBuilder& entry) {
                               const T step = trial.number("step", Domain::positive),
                                       rate = -trial.number("rate", Domain::positive);
                               const T x = step * rate, missing = T(1) - s6::held(step, rate, x) / step;
-                              expect_below(trial.check(), T(0), missing, "not negative");
-                              expect_below(trial.check(), missing, T(1), "below 1");
-                              expect_below(trial.check(), missing, T(-x / T(2)), "below -x/2");
+                              trial.expect(surely_at_most(T(0), missing), "not negative");
+                              trial.expect(surely_at_most(missing, T(1)), "below 1");
+                              trial.expect(surely_at_most(missing, T(-x / T(2))), "below -x/2");
                               trial.equal(s6::held(step, T(0), T(0)), step, "rate 0");
                             })
       .law<Bounded<Real50>>(
@@ -731,8 +722,8 @@ void discretisations(EntryBuilder& entry) {
             trial.equal(s6::softplus_with_threshold(x), soft, "up to 20");
             trial.equal(T(s6::softplus_with_threshold(far) + missing), s4d::SoftplusTransform::value(far),
                         "above 20");
-            expect_below(trial.check(), T(0), missing, "too small");
-            expect_below(trial.check(), missing, T(exp(T(-20))), "e^-20");
+            trial.expect(surely_at_most(T(0), missing), "too small");
+            trial.expect(surely_at_most(missing, T(exp(T(-20)))), "e^-20");
           });
 }
 
@@ -1103,7 +1094,7 @@ void errata(EntryBuilder& entry) {
               for (const R& uniform : {R(0), half, R(1)}) {
                 const R step = s4d::SoftplusTransform::value(s6::initial_bias(uniform));
                 check.equal(step, R(exp(log(R(1) / R(1000)) + uniform * log(R(100)))), "log-uniform");
-                expect_below(check, R(R(1) / R(10000)), step, "above the floor");
+                check.expect(surely_at_most(R(R(1) / R(10000)), step), "above the floor");
               }
               const auto rate = s6::initial_rates<Rational>(2, 5);
               const auto real = s4d::real<Rational>(10);
