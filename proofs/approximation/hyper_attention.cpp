@@ -786,7 +786,7 @@ void bounds(EntryBuilder& entry) {
               return square.value() == 0 ? T::with_error(Real50(0), std::sqrt(square.error_bound()))
                                          : T(sqrt(square));
             };
-            trial.expect(at_most(norm(whole), (T(1) + eta) * norm(values) + eta * norm(truth)), "beyond");
+            trial.at_most(norm(whole), (T(1) + eta) * norm(values) + eta * norm(truth), "beyond");
           })
       .law<RationalExp2>(
           Kind::bound, "alpha (E4)",

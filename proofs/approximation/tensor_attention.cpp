@@ -474,7 +474,7 @@ void bounds(EntryBuilder& entry) {
             for (Index i = 0; i < length; ++i) {
               ta::for_each_tuple(in, 0, length, std::vector<T>(query.row(i).begin(), query.row(i).end()), one,
                                  [&](const T& x, const std::vector<T>& value) {
-                                   trial.expect(at_most(maximum(x, T(-x)), score), "score");
+                                   trial.at_most(maximum(x, T(-x)), score, "score");
                                    if (first) least = largest = value;
                                    first = false;
                                    for (std::size_t l = 0; l < value.size(); ++l) {
@@ -492,7 +492,7 @@ void bounds(EntryBuilder& entry) {
                 for (Index l = 0; l < trial.size("d_v"); ++l) {
                   const T error = found(i, l) - truth(i, l);
                   const T range = largest[static_cast<std::size_t>(l)] - least[static_cast<std::size_t>(l)];
-                  trial.expect(at_most(maximum(error, T(-error)), fraction * range), "output");
+                  trial.at_most(maximum(error, T(-error)), fraction * range, "output");
                 }
               }
             }

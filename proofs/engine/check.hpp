@@ -113,6 +113,21 @@ class Check {
     if (budget > 0) worst_fraction_ = std::max(worst_fraction_, static_cast<double>(T(error / T(budget))));
   }
 
+  /// left <= right as far as their error bounds can tell.
+  template <class T>
+  void at_most(const Bounded<T>& left, const Bounded<T>& right, const std::string& what) {
+    ++comparisons_;
+    const double slack = upward::sum(left.error_bound(), right.error_bound());
+    if (!std::isfinite(slack)) {  // an overflow is possible: nothing is claimed
+      ++unbounded_;
+      return;
+    }
+    if (!(left.value() <= right.value() + T(slack))) {
+      throw LawBroken(what + ": " + show(left) + " is above " + show(right) +
+                      ", their error bounds add up to " + show(slack));
+    }
+  }
+
   /// `value` rounds to the printed digits: it differs by at most half a unit in the last one.
   void digits(const Real50& value, const std::string& printed, const std::string& what);
 

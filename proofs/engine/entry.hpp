@@ -227,6 +227,10 @@ class Trial {
     check_.equal(left, right, what);
   }
   void expect(bool holds, const std::string& what) const { check_.expect(holds, what); }
+  template <class V>
+  void at_most(const V& left, const V& right, const std::string& what) const {
+    check_.at_most(left, right, what);
+  }
   Check& check() const { return check_; }
 
   Index size(const std::string& name) const { return at(entry_.with_defaults(case_.settings), name); }

@@ -1,9 +1,8 @@
 /// \file
-/// What the laws of several entries share: parts of cases, comparisons within error bounds, small matrices.
+/// What the laws of several entries share: parts of cases, outputs, small matrices.
 /// In a namespace of their own, so that no text can call one of them by accident.
 #pragma once
 
-#include <cmath>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -31,13 +30,6 @@ Arrays<T> output_of(const Array<T>& output, const std::string& name = "output") 
   Arrays<T> arrays;
   arrays.real[name] = output;
   return arrays;
-}
-
-/// a <= b as far as their error bounds can tell, which must be finite.
-template <class T>
-bool at_most(const Bounded<T>& a, const Bounded<T>& b) {
-  return std::isfinite(a.error_bound()) && std::isfinite(b.error_bound()) &&
-         a.value() <= b.value() + T(a.error_bound()) + T(b.error_bound());
 }
 
 /// a <= b whatever the two are within their error bounds.

@@ -686,7 +686,8 @@ void layer(EntryBuilder& entry) {
             for (T& x : in.real["beta"].values()) {
               const T strength = dr::write_strength(x);
               trial.equal(strength + dr::write_strength(-x), T(1), "sigma(x) + sigma(-x)");
-              trial.expect(at_most(T(0), strength) && at_most(strength, T(1)), "sigma between 0 and 1");
+              trial.at_most(T(0), strength, "sigma is not below 0");
+              trial.at_most(strength, T(1), "sigma is not above 1");
               x = dr::signed_write_strength(x);
               trial.equal(x, T(2) * strength, "2 sigma");
             }
@@ -697,15 +698,15 @@ void layer(EntryBuilder& entry) {
               const T length = squares<T>(in["key"].row(t)), drawn = squares<T>(trial.in["key"].row(t));
               trial.equal(length, drawn / (drawn + epsilon), "|k|^2");
               const Array<T> next = trial.run("recurrent", picked(in, {t}, state))["state"];
-              trial.expect(at_most(squares<T>(next.values()), squares<T>(state.values())), "|S_t| grows");
+              trial.at_most(squares<T>(next.values()), squares<T>(state.values()), "|S_t| grows");
               state = next;
               T sum(0);
               for (Index i = 0; i < trial.size("d_k"); ++i) {
                 sum += normalised(t, i);
-                trial.expect(at_most(T(0), normalised(t, i)), "features are not negative");
+                trial.at_most(T(0), normalised(t, i), "features are not negative");
               }
               trial.equal(sum, T(1), "sum of a key");
-              trial.expect(at_most(squares<T>(normalised.row(t)), T(1)), "length of a key");
+              trial.at_most(squares<T>(normalised.row(t)), T(1), "length of a key");
             }
           })
       .law<RationalExp2>(

@@ -419,15 +419,15 @@ void real_laws(EntryBuilder& entry) {
               mean_plus_entropy += of_x.p[j] * (x(j) - log(of_x.p[j]));
             }
             const Weights of_y = weights_of(y);
-            trial.expect(at_most(largest, of_x.log_sum_exp), "max s <= L");
-            trial.expect(at_most(of_x.log_sum_exp, largest + log(T(keys))), "L <= max s + log n");
+            trial.at_most(largest, of_x.log_sum_exp, "max s <= L");
+            trial.at_most(of_x.log_sum_exp, largest + log(T(keys)), "L <= max s + log n");
             trial.equal(of_x.log_sum_exp, mean_plus_entropy, "L = sum p s + entropy");
             const T moved = of_y.log_sum_exp - of_x.log_sum_exp;
-            trial.expect(at_most(maximum(moved, -moved), largest_change), "L is 1-Lipschitz");
+            trial.at_most(maximum(moved, -moved), largest_change, "L is 1-Lipschitz");
             for (Index j = 0; j < keys; ++j) {
               const T ratio = of_y.p[j] / of_x.p[j];
-              trial.expect(at_most(ratio, exp(T(2) * largest_change)), "p grows by at most e^(2 eta)");
-              trial.expect(at_most(exp(T(-2) * largest_change), ratio), "p shrinks by at most e^(-2 eta)");
+              trial.at_most(ratio, exp(T(2) * largest_change), "p grows by at most e^(2 eta)");
+              trial.at_most(exp(T(-2) * largest_change), ratio, "p shrinks by at most e^(-2 eta)");
             }
           })
       .law<Bounded<Real50>>(
@@ -437,7 +437,7 @@ void real_laws(EntryBuilder& entry) {
             using T = Bounded<Real50>;
             const T cap = trial.number("cap", Domain::positive), score = trial.number("score", Domain::logit);
             const auto capped = sa::soft_capped<T>([&](Index, Index) { return score; }, cap)(0, 0);
-            trial.expect(at_most(maximum(capped, -capped), cap), "|score| <= cap");
+            trial.at_most(maximum(capped, -capped), cap, "|score| <= cap");
             using D = Dual<T>;
             const auto moved = sa::soft_capped<D>([&](Index, Index) { return D(score, T(1)); }, D(cap))(0, 0);
             trial.equal(moved.tangent, T(1) - (capped / cap) * (capped / cap), "derivative");

@@ -668,7 +668,7 @@ void real_laws(EntryBuilder& entry) {
                 const T bound = T(static_cast<Index>(members.size())) * exp(*forbidden - *allowed - T(100)) *
                                 (largest - least);
                 const T moved = leaky(y, x, c) - clean(y, x, c);
-                trial.expect(at_most(maximum(moved, -moved), bound), "leak above its bound");
+                trial.at_most(maximum(moved, -moved), bound, "leak above its bound");
               }
             });
           })
@@ -687,8 +687,8 @@ void real_laws(EntryBuilder& entry) {
             for (T& q : longer.values()) q *= T(5);
             const T score = content(query.row(0), key.row(0));
             const T size = maximum(score, -score);
-            trial.expect(at_most(size, exp(lambda)), "score above e^lambda");
-            trial.expect(at_most(size, T(100)), "score above 100");
+            trial.at_most(size, exp(lambda), "score above e^lambda");
+            trial.at_most(size, T(100), "score above 100");
             trial.equal(content(longer.row(0), key.row(0)), score, "a longer query");
             const T factor = T(100) < exp(lambda) ? T(100) : exp(lambda);
             trial.equal(content(query.row(0), query.row(0)), factor, "a vector with itself");
@@ -717,7 +717,8 @@ void real_laws(EntryBuilder& entry) {
             const auto inner_bias = trial.array("inner bias", {hidden});
             const auto table = swin::bias_from_network(side, inner, inner_bias, outer);
             for (const T& bias : table.values()) {
-              trial.expect(at_most(T(0), bias) && at_most(bias, T(16)), "bias between 0 and 16");
+              trial.at_most(T(0), bias, "bias not below 0");
+              trial.at_most(bias, T(16), "bias not above 16");
             }
             const auto silent = swin::bias_from_network(side, inner, inner_bias, Array<T>({hidden}));
             for (const T& bias : silent.values()) trial.equal(bias, T(8), "without output");

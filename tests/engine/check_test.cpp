@@ -100,6 +100,21 @@ TEST(Check, compares_bounded_numbers_within_the_sum_of_their_bounds) {
   EXPECT_NE(broken([&] { check.equal(sum + Number(1e-45), Number(1), "three thirds and more"); }), "");
 }
 
+TEST(Check, orders_bounded_numbers_as_far_as_their_bounds_can_tell) {
+  const UseRounding scope(profile_of<Real50>());
+  using Number = Bounded<Real50>;
+  const Number third = Number(1) / Number(3), sum = third + third + third;
+  Check check;
+  check.at_most(sum, Number(1), "not above");
+  check.at_most(Number(1), sum, "not below");
+  EXPECT_NE(broken([&] { check.at_most(sum + Number(1e-45), Number(1), "above"); }), "");
+  EXPECT_EQ(broken([&] { check.at_most(Number(2), Number(1), "above"); }).find("above: 2 is above 1, "), 0U);
+  EXPECT_EQ(check.unbounded(), 0);
+  check.at_most(Number::with_error(Real50(2), kInfinity), Number(1), "unknown");
+  EXPECT_EQ(check.unbounded(), 1);
+  EXPECT_EQ(check.comparisons(), 5);
+}
+
 TEST(Check, reads_printed_digits_to_half_a_unit_of_the_last) {
   Check check;
   check.digits(Real50("1.44444"), "1.4444", "decimals");
