@@ -276,8 +276,7 @@ void sampling_laws(EntryBuilder& entry) {
       .law<RationalExp2>(
           Kind::statistical, "sampling: mean, error, variance of an entry",
           "Over all n^m lists of samples the mean is X Y, the mean squared error (sum a b / pi - |X Y|^2) / "
-          "m, "
-          "and the variance of each entry as stated, for four choices of probabilities",
+          "m, and the variance of each entry as stated, for four choices of probabilities",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.integer("length", 1, 3), count = trial.integer("count", 1, 3);
@@ -322,36 +321,35 @@ void sampling_laws(EntryBuilder& entry) {
             trial.expect(least <= sketch::sampling_error(X, Y, other, count), "another choice is better");
             trial.expect(least <= sketch::sampling_error(X, Y, row_norm, count), "row norms are better");
           })
-      .law<RationalExp2>(Kind::same, "row norms",
-                         "The form row_norm is sampling with the probabilities b_k / |Y|^2, wherever these "
-                         "are not 0; rows of "
-                         "zeros add nothing, and counting bears indices of probability 0 that nobody drew",
-                         [](auto& trial) {
-                           using T = ScalarOf<decltype(trial)>;
-                           const auto probability = sketch::row_norm_probability(trial.in["Y"]);
-                           auto in = trial.in;
-                           Index zeros = 0;
-                           std::vector<Index> drawn;
-                           for (const Index k : trial.in.index.at("samples").values()) {
-                             if (T(0) < sketch::squared_row_norms(trial.in["Y"])(k)) {
-                               drawn.push_back(k);
-                             } else {
-                               ++zeros;
-                             }
-                           }
-                           const auto all = trial.run("row_norm")["product"];
-                           if (drawn.empty()) {
-                             trial.equal(all, Array<T>(all.shape()), "no term");
-                             return;
-                           }
-                           const auto count = static_cast<Index>(drawn.size());
-                           const Array<Index> possible({count}, drawn);
-                           auto expected = sketch::sampled(in["X"], in["Y"], possible, probability);
-                           trial.equal(sketch::by_counts(in["X"], in["Y"], possible, probability), expected,
-                                       "by_counts");
-                           for (T& c : expected.values()) c *= T(count) / T(count + zeros);
-                           trial.equal(all, expected, "row_norm");
-                         })
+      .law<RationalExp2>(
+          Kind::same, "row norms",
+          "The form row_norm is sampling with the probabilities b_k / |Y|^2, wherever these are not 0; rows "
+          "of zeros add nothing, and counting bears indices of probability 0 that nobody drew",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            const auto probability = sketch::row_norm_probability(trial.in["Y"]);
+            auto in = trial.in;
+            Index zeros = 0;
+            std::vector<Index> drawn;
+            for (const Index k : trial.in.index.at("samples").values()) {
+              if (T(0) < sketch::squared_row_norms(trial.in["Y"])(k)) {
+                drawn.push_back(k);
+              } else {
+                ++zeros;
+              }
+            }
+            const auto all = trial.run("row_norm")["product"];
+            if (drawn.empty()) {
+              trial.equal(all, Array<T>(all.shape()), "no term");
+              return;
+            }
+            const auto count = static_cast<Index>(drawn.size());
+            const Array<Index> possible({count}, drawn);
+            auto expected = sketch::sampled(in["X"], in["Y"], possible, probability);
+            trial.equal(sketch::by_counts(in["X"], in["Y"], possible, probability), expected, "by_counts");
+            for (T& c : expected.values()) c *= T(count) / T(count + zeros);
+            trial.equal(all, expected, "row_norm");
+          })
       .law<RationalExp2>(
           Kind::statistical, "without replacement: mean and error",
           "Over all subsets the mean is X Y and the error (n - m) / (n - 1) of that of uniform sampling with "
@@ -376,21 +374,20 @@ void sampling_laws(EntryBuilder& entry) {
                            in.index["subset"] = draw_subset(trial.drawn(), trial.size("n"), trial.size("n"));
                            trial.equal(trial.run("without_replacement", in), trial.run("exact"));
                          })
-      .law<RationalExp2>(
-          Kind::invariant, "a single term",
-          "When only one term of the sum is not 0, sampling by row norms is exact for every list that can be "
-          "drawn",
-          [](auto& trial) {
-            auto in = trial.in;
-            const Index only = trial.integer("only", 0, trial.size("n") - 1);
-            for (Index k = 0; k < trial.size("n"); ++k) {
-              for (Index j = 0; j < trial.size("q"); ++j) {
-                in.real["Y"](k, j) = ScalarOf<decltype(trial)>(k == only ? j + 1 : 0);
-              }
-            }
-            for (Index& k : in.index["samples"].values()) k = only;
-            trial.equal(trial.run("row_norm", in), trial.run("exact", in));
-          });
+      .law<RationalExp2>(Kind::invariant, "a single term",
+                         "When only one term of the sum is not 0, sampling by row norms is exact for every "
+                         "list that can be drawn",
+                         [](auto& trial) {
+                           auto in = trial.in;
+                           const Index only = trial.integer("only", 0, trial.size("n") - 1);
+                           for (Index k = 0; k < trial.size("n"); ++k) {
+                             for (Index j = 0; j < trial.size("q"); ++j) {
+                               in.real["Y"](k, j) = ScalarOf<decltype(trial)>(k == only ? j + 1 : 0);
+                             }
+                           }
+                           for (Index& k : in.index["samples"].values()) k = only;
+                           trial.equal(trial.run("row_norm", in), trial.run("exact", in));
+                         });
 }
 
 void tail_laws(EntryBuilder& entry) {
@@ -422,10 +419,8 @@ void tail_laws(EntryBuilder& entry) {
           })
       .once(Kind::bound, "sampling: bounded differences",
             "Pr[|C - X Y|_F > M (1 + sqrt(2 log(1 / delta))) / sqrt(m)] <= delta with M = max |X_k| |Y_k| / "
-            "pi_k "
-            "(derived: McDiarmid's inequality), so also the published constant sqrt(8 log(1 / delta)), over "
-            "all "
-            "lists of up to 5 samples",
+            "pi_k (derived: McDiarmid's inequality), so also the published constant sqrt(8 log(1 / delta)), "
+            "over all lists of up to 5 samples",
             [](Check& check) {
               using T = Real50;
               for (Index count = 1; count <= 5; ++count) {
@@ -469,22 +464,21 @@ void tail_laws(EntryBuilder& entry) {
                 }
               }
             })
-      .law<RationalExp2>(Kind::bound, "operator norm",
-                         "|(C - X Y) w| <= |C - X Y|_F |w| for every w: the operator norm never exceeds the "
-                         "Frobenius norm",
-                         [](auto& trial) {
-                           using T = ScalarOf<decltype(trial)>;
-                           auto error = trial.run("sampled")["product"];
-                           const auto truth = trial.run("exact")["product"];
-                           for (std::size_t i = 0; i < error.values().size(); ++i) {
-                             error.values()[i] -= truth.values()[i];
-                           }
-                           const auto w = trial.array("w", {trial.size("q"), 1});
-                           const T moved = sketch::squared_frobenius(sketch::product(error, w));
-                           trial.expect(
-                               moved <= sketch::squared_frobenius(error) * sketch::squared_frobenius(w),
-                               "operator norm");
-                         });
+      .law<RationalExp2>(
+          Kind::bound, "operator norm",
+          "|(C - X Y) w| <= |C - X Y|_F |w| for every w: the operator norm never exceeds the Frobenius norm",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            auto error = trial.run("sampled")["product"];
+            const auto truth = trial.run("exact")["product"];
+            for (std::size_t i = 0; i < error.values().size(); ++i) {
+              error.values()[i] -= truth.values()[i];
+            }
+            const auto w = trial.array("w", {trial.size("q"), 1});
+            const T moved = sketch::squared_frobenius(sketch::product(error, w));
+            trial.expect(moved <= sketch::squared_frobenius(error) * sketch::squared_frobenius(w),
+                         "operator norm");
+          });
 }
 
 void drawing_laws(EntryBuilder& entry) {
@@ -506,33 +500,33 @@ void drawing_laws(EntryBuilder& entry) {
               trial.equal(count[static_cast<std::size_t>(k)], weights(k), "times that an index came");
             }
           })
-      .law<RationalExp2>(
-          Kind::statistical, "alias table: each index in its proportion",
-          "The shares of the cells that an index owns add up to n pi_k, and a draw hits a cell's "
-          "owner and its "
-          "alias where the table says",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const auto probability =
-                sketch::normalised(trial.array("chances", {trial.size("n")}, Domain::gate));
-            const auto table = sketch::alias_table(probability);
-            const Index length = trial.size("n");
-            Array<T> share({length});
-            for (Index k = 0; k < length; ++k) {
-              const T keep = table.keep(k);
-              share(k) += keep;
-              share(table.alias(k)) += T(1) - keep;
-              trial.expect(T(0) <= keep && keep <= T(1), "share of a cell outside of [0, 1]");
-              if (T(0) < keep)
-                trial.equal(sketch::alias_draw(table, T((T(k) + keep / T(2)) / T(length))), k, "owner");
-              if (keep < T(1)) {
-                const T middle = (keep + T(1)) / T(2);
-                trial.equal(sketch::alias_draw(table, T((T(k) + middle) / T(length))), table.alias(k),
-                            "alias");
-              }
-            }
-            for (Index k = 0; k < length; ++k) trial.equal(share(k), T(length) * probability(k), "share");
-          })
+      .law<RationalExp2>(Kind::statistical, "alias table: each index in its proportion",
+                         "The shares of the cells that an index owns add up to n pi_k, and a draw hits a "
+                         "cell's owner and its alias where the table says",
+                         [](auto& trial) {
+                           using T = ScalarOf<decltype(trial)>;
+                           const auto probability =
+                               sketch::normalised(trial.array("chances", {trial.size("n")}, Domain::gate));
+                           const auto table = sketch::alias_table(probability);
+                           const Index length = trial.size("n");
+                           Array<T> share({length});
+                           for (Index k = 0; k < length; ++k) {
+                             const T keep = table.keep(k);
+                             share(k) += keep;
+                             share(table.alias(k)) += T(1) - keep;
+                             trial.expect(T(0) <= keep && keep <= T(1), "share of a cell outside of [0, 1]");
+                             if (T(0) < keep)
+                               trial.equal(sketch::alias_draw(table, T((T(k) + keep / T(2)) / T(length))), k,
+                                           "owner");
+                             if (keep < T(1)) {
+                               const T middle = (keep + T(1)) / T(2);
+                               trial.equal(sketch::alias_draw(table, T((T(k) + middle) / T(length))),
+                                           table.alias(k), "alias");
+                             }
+                           }
+                           for (Index k = 0; k < length; ++k)
+                             trial.equal(share(k), T(length) * probability(k), "share");
+                         })
       .law<RationalExp2>(
           Kind::statistical, "systematic sampling",
           "Index k comes m pi_k times up to less than one, and exactly so on average over u",
@@ -579,21 +573,20 @@ void drawing_laws(EntryBuilder& entry) {
               check.equal(sketch::inverse_cdf(padded, 0.9), Index{1},
                           "an index of probability 0 is never drawn");
             })
-      .once(
-          Kind::statistical, "uniform indices need rejection",
-          "Over all words below 16 each of 3 indices comes 5 times among those kept, 6, 5 and 5 times by the "
-          "plain remainder",
-          [](Check& check) {
-            std::vector<Index> kept(3, 0), plain(3, 0);
-            for (Index word = 0; word < 16; ++word) {
-              ++plain[static_cast<std::size_t>(word % 3)];
-              if (word < 15)
-                ++kept[static_cast<std::size_t>(sketch::uniform_index(std::vector{word}, 16, 3))];
-            }
-            check.expect(kept == std::vector<Index>{5, 5, 5}, "with rejection");
-            check.expect(plain == std::vector<Index>{6, 5, 5}, "without");
-            check.equal(sketch::uniform_index(std::vector<Index>{15, 4}, 16, 3), Index{1}, "second word");
-          })
+      .once(Kind::statistical, "uniform indices need rejection",
+            "Over all words below 16 each of 3 indices comes 5 times among those kept, 6, 5 and 5 times by "
+            "the plain remainder",
+            [](Check& check) {
+              std::vector<Index> kept(3, 0), plain(3, 0);
+              for (Index word = 0; word < 16; ++word) {
+                ++plain[static_cast<std::size_t>(word % 3)];
+                if (word < 15)
+                  ++kept[static_cast<std::size_t>(sketch::uniform_index(std::vector{word}, 16, 3))];
+              }
+              check.expect(kept == std::vector<Index>{5, 5, 5}, "with rejection");
+              check.expect(plain == std::vector<Index>{6, 5, 5}, "without");
+              check.equal(sketch::uniform_index(std::vector<Index>{15, 4}, 16, 3), Index{1}, "second word");
+            })
       .once(Kind::invariant, "tiny probabilities overflow",
             "1 / pi is infinite in float32 for pi = 1e-39, although the sampled term itself is small",
             [](Check& check) {
@@ -630,9 +623,8 @@ void sketch_laws(EntryBuilder& entry) {
             })
       .law<RationalExp2>(
           Kind::statistical, "normal sketch: mean and error",
-          "E C = X Y and E |C - X Y|^2 = (|X|^2 |Y|^2 + |X Y|^2) / m for independent normal "
-          "entries, over all "
-          "outcomes of a stand-in with the same first five moments",
+          "E C = X Y and E |C - X Y|^2 = (|X|^2 |Y|^2 + |X Y|^2) / m for independent normal entries, over "
+          "all outcomes of a stand-in with the same first five moments",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index rows = trial.integer("sketch rows", 1, 2);
@@ -655,8 +647,7 @@ void sketch_laws(EntryBuilder& entry) {
       .law<RationalExp2>(
           Kind::statistical, "sketch of vectors",
           "Var <S x, S y> = (|x|^2 |y|^2 + <x, y>^2) / m, so Var |S x|^2 = 2 |x|^4 / m; signs: less 2 sum "
-          "x^2 "
-          "y^2 / m. The formulas for matrices at p = q = 1",
+          "x^2 y^2 / m. The formulas for matrices at p = q = 1",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n"), rows = trial.size("m");
@@ -679,8 +670,8 @@ void sketch_laws(EntryBuilder& entry) {
           })
       .law<RationalExp2>(
           Kind::statistical, "sign sketch: mean and error",
-          "Over all 2^(m n) patterns the mean is X Y and the error that of a normal sketch less 2 "
-          "sum a b / m",
+          "Over all 2^(m n) patterns the mean is X Y and the error that of a normal sketch less 2 sum a b / "
+          "m",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index rows = trial.integer("sketch rows", 1, 2);
@@ -745,15 +736,15 @@ void sketch_laws(EntryBuilder& entry) {
               trial.equal(norm.squared_error(), sketch::srht_variance(numbers, rows, replaced), "variance");
             }
           })
-      .law<RationalExp2>(Kind::invariant, "a Hadamard sketch can be exact",
-                         "With every row once the transform is orthogonal: the product is exact, "
-                         "whatever the signs",
-                         [](auto& trial) {
-                           auto in = trial.in;
-                           const Index length = sketch::padded_length(trial.size("n"));
-                           in.index["rows"] = draw_subset(trial.drawn(), length, length);
-                           trial.equal(trial.run("srht", in), trial.run("exact"));
-                         })
+      .law<RationalExp2>(
+          Kind::invariant, "a Hadamard sketch can be exact",
+          "With every row once the transform is orthogonal: the product is exact, whatever the signs",
+          [](auto& trial) {
+            auto in = trial.in;
+            const Index length = sketch::padded_length(trial.size("n"));
+            in.index["rows"] = draw_subset(trial.drawn(), length, length);
+            trial.equal(trial.run("srht", in), trial.run("exact"));
+          })
       .law<PrimeField>(
           Kind::same, "Hadamard transform: butterflies = dense",
           "The butterflies multiply by the matrix of signs; twice is N times; the rows are orthogonal",
@@ -788,31 +779,31 @@ void sketch_laws(EntryBuilder& entry) {
                 check.equal(scope.counts().total(), length * bits, "all operations");
               }
             })
-      .once(
-          Kind::bound, "Johnson-Lindenstrauss",
-          "Pr[| |S x|^2 / |x|^2 - 1 | > eps] <= 2 exp(-m (eps^2 - eps^3) / 4) and <= 2 exp(-m eps^2 / 8), "
-          "against the exact chi-square tails for even m: two published constants, the first the sharper one "
-          "below eps = 1/2",
-          [](Check& check) {
-            const auto above = [](Index rows, const Real50& x) {  // Pr[chi-square with m degrees > x]
-              Real50 term = 1, sum = 0;
-              for (Index k = 0; k < rows / 2; ++k) {
-                sum += term;
-                term *= x / 2 / (k + 1);
+      .once(Kind::bound, "Johnson-Lindenstrauss",
+            "Pr[| |S x|^2 / |x|^2 - 1 | > eps] <= 2 exp(-m (eps^2 - eps^3) / 4) and <= 2 exp(-m eps^2 / 8), "
+            "against the exact chi-square tails for even m: two published constants, the first the sharper "
+            "one below eps = 1/2",
+            [](Check& check) {
+              const auto above = [](Index rows, const Real50& x) {  // Pr[chi-square with m degrees > x]
+                Real50 term = 1, sum = 0;
+                for (Index k = 0; k < rows / 2; ++k) {
+                  sum += term;
+                  term *= x / 2 / (k + 1);
+                }
+                return Real50(exp(-x / 2) * sum);
+              };
+              for (Index rows = 2; rows <= 256; rows *= 2) {
+                for (Index tenths = 1; tenths <= 9; ++tenths) {
+                  const Real50 eps = Real50(tenths) / 10;
+                  const Real50 tail = above(rows, rows * (1 + eps)) + 1 - above(rows, rows * (1 - eps));
+                  const Real50 cubic = 2 * exp(-Real50(rows) / 4 * (eps * eps - eps * eps * eps));
+                  const Real50 square = 2 * exp(-Real50(rows) / 8 * eps * eps);
+                  check.expect(tail <= cubic && tail <= square, "tail " + show(tail));
+                  if (tenths != 5)
+                    check.expect((cubic < square) == (tenths < 5), "which constant is sharper");
+                }
               }
-              return Real50(exp(-x / 2) * sum);
-            };
-            for (Index rows = 2; rows <= 256; rows *= 2) {
-              for (Index tenths = 1; tenths <= 9; ++tenths) {
-                const Real50 eps = Real50(tenths) / 10;
-                const Real50 tail = above(rows, rows * (1 + eps)) + 1 - above(rows, rows * (1 - eps));
-                const Real50 cubic = 2 * exp(-Real50(rows) / 4 * (eps * eps - eps * eps * eps));
-                const Real50 square = 2 * exp(-Real50(rows) / 8 * eps * eps);
-                check.expect(tail <= cubic && tail <= square, "tail " + show(tail));
-                if (tenths != 5) check.expect((cubic < square) == (tenths < 5), "which constant is sharper");
-              }
-            }
-          });
+            });
 }
 
 // ---- hashes ------------------------------------------------------------------------------------
@@ -887,32 +878,31 @@ void hash_laws(EntryBuilder& entry) {
                 }
               }
             })
-      .once(
-          Kind::statistical, "hash collisions: exact probabilities",
-          "With independent bits: all agree, Hamming balls and Gray neighbours as stated, over all pairs of "
-          "codes, r = 1 ... 8",
-          [](Check& check) {
-            for (Index bits = 1; bits <= 8; ++bits) {
-              const Index codes = Index{1} << bits;
-              for (const RationalExp2& differ : {RationalExp2(1) / 10, RationalExp2(2) / 3}) {
-                check.equal(code_probability(bits, differ, [](Index a, Index b) { return a == b; }),
-                            sketch::collision_probability(differ, bits), "all bits");
-                check.equal(code_probability(bits, differ,
-                                             [&](Index a, Index b) {
-                                               const Index apart = sketch::gray_position(a) -
-                                                                   sketch::gray_position(b) + codes;
-                                               return apart % codes == 1 || apart % codes == codes - 1;
-                                             }),
-                            sketch::gray_neighbour_probability(differ, bits), "Gray neighbours");
-                for (Index radius = 0; radius <= bits; ++radius) {
-                  check.equal(
-                      code_probability(bits, differ,
-                                       [&](Index a, Index b) { return sketch::hamming(a, b) <= radius; }),
-                      sketch::hamming_ball_probability(differ, bits, radius), "Hamming ball");
+      .once(Kind::statistical, "hash collisions: exact probabilities",
+            "With independent bits: all agree, Hamming balls and Gray neighbours as stated, over all pairs "
+            "of codes, r = 1 ... 8",
+            [](Check& check) {
+              for (Index bits = 1; bits <= 8; ++bits) {
+                const Index codes = Index{1} << bits;
+                for (const RationalExp2& differ : {RationalExp2(1) / 10, RationalExp2(2) / 3}) {
+                  check.equal(code_probability(bits, differ, [](Index a, Index b) { return a == b; }),
+                              sketch::collision_probability(differ, bits), "all bits");
+                  check.equal(code_probability(bits, differ,
+                                               [&](Index a, Index b) {
+                                                 const Index apart = sketch::gray_position(a) -
+                                                                     sketch::gray_position(b) + codes;
+                                                 return apart % codes == 1 || apart % codes == codes - 1;
+                                               }),
+                              sketch::gray_neighbour_probability(differ, bits), "Gray neighbours");
+                  for (Index radius = 0; radius <= bits; ++radius) {
+                    check.equal(
+                        code_probability(bits, differ,
+                                         [&](Index a, Index b) { return sketch::hamming(a, b) <= radius; }),
+                        sketch::hamming_ball_probability(differ, bits, radius), "Hamming ball");
+                  }
                 }
               }
-            }
-          })
+            })
       .once(Kind::statistical, "an unbiased and a biased kernel estimate",
             "The share of agreeing bits has the mean 1 - theta / pi exactly; cos(pi times the share that "
             "differs) has not the mean cos(theta)",
@@ -965,62 +955,61 @@ void hash_laws(EntryBuilder& entry) {
             }
             trial.equal(sketch::simhash<T>(minus, W), (Index{1} << bits) - 1 - code - zeros, "minus x");
           })
-      .law<RationalExp2>(
-          Kind::same, "cross-polytope hash and Reformer's bucket",
-          "The argmax of (G x, -G x) is the same partition, and with one direction both are one "
-          "bit of SimHash",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const auto x = trial.array("x", {trial.size("n")});
-            const std::vector<T> rotated(x.values().begin(), x.values().end());
-            Index ties = 0;
-            const auto hash = sketch::cross_polytope<T>(rotated);
-            const T largest = hash.negative ? -x(hash.axis) : x(hash.axis);
-            for (const T& number : rotated) ties += largest < number || largest < -number ? 100 : 0;
-            for (const T& number : rotated) ties += number * number < largest * largest ? 0 : 1;
-            trial.expect(ties == 1 || ties < 100, "a larger entry was left");
-            if (ties == 1) {
-              const Index bucket = sketch::reformer_bucket<T>(rotated);
-              const auto length = static_cast<Index>(rotated.size());
-              trial.equal(bucket, hash.axis + (hash.negative ? length : 0), "bucket");
-            }
-            const T one[] = {x(0)};
-            const bool bit = sketch::simhash<T>(one, Array<T>({1, 1}, T(1))) == 1;
-            if (T(0) < one[0] || one[0] < T(0)) {
-              trial.equal(sketch::cross_polytope<T>(one).negative, !bit, "one direction");
-            }
-          })
-      .once(
-          Kind::statistical, "SimHash of normal directions",
-          "Frequencies of bits, collisions, Gray neighbours and Hamming balls in 40000 draws, within a "
-          "margin "
-          "that a right program leaves with probability below 1e-9 (Chernoff); formulas for one bit more or "
-          "less lie outside of it",
-          [](Check& check) {
-            const Index bits = 7, trials = 40000, codes = Index{1} << bits;
-            for (const double angle : {0.3, 1.0, 2.0}) {
-              const double differ = angle / std::numbers::pi;
-              double bit = 0, all = 0, neighbours = 0, ball = 0;
-              for (const auto& [x, y] : hashed_pairs(angle, bits, trials)) {
-                const Index apart = (sketch::gray_position(x) - sketch::gray_position(y) + codes) % codes;
-                bit += static_cast<double>(sketch::hamming(x, y));
-                all += x == y ? 1 : 0;
-                neighbours += apart == 1 || apart == codes - 1 ? 1 : 0;
-                ball += sketch::hamming(x, y) <= 1 ? 1 : 0;
+      .law<RationalExp2>(Kind::same, "cross-polytope hash and Reformer's bucket",
+                         "The argmax of (G x, -G x) is the same partition, and with one direction both are "
+                         "one bit of SimHash",
+                         [](auto& trial) {
+                           using T = ScalarOf<decltype(trial)>;
+                           const auto x = trial.array("x", {trial.size("n")});
+                           const std::vector<T> rotated(x.values().begin(), x.values().end());
+                           Index ties = 0;
+                           const auto hash = sketch::cross_polytope<T>(rotated);
+                           const T largest = hash.negative ? -x(hash.axis) : x(hash.axis);
+                           for (const T& number : rotated)
+                             ties += largest < number || largest < -number ? 100 : 0;
+                           for (const T& number : rotated)
+                             ties += number * number < largest * largest ? 0 : 1;
+                           trial.expect(ties == 1 || ties < 100, "a larger entry was left");
+                           if (ties == 1) {
+                             const Index bucket = sketch::reformer_bucket<T>(rotated);
+                             const auto length = static_cast<Index>(rotated.size());
+                             trial.equal(bucket, hash.axis + (hash.negative ? length : 0), "bucket");
+                           }
+                           const T one[] = {x(0)};
+                           const bool bit = sketch::simhash<T>(one, Array<T>({1, 1}, T(1))) == 1;
+                           if (T(0) < one[0] || one[0] < T(0)) {
+                             trial.equal(sketch::cross_polytope<T>(one).negative, !bit, "one direction");
+                           }
+                         })
+      .once(Kind::statistical, "SimHash of normal directions",
+            "Frequencies of bits, collisions, Gray neighbours and Hamming balls in 40000 draws, within a "
+            "margin that a right program leaves with probability below 1e-9 (Chernoff); formulas for one bit "
+            "more or less lie outside of it",
+            [](Check& check) {
+              const Index bits = 7, trials = 40000, codes = Index{1} << bits;
+              for (const double angle : {0.3, 1.0, 2.0}) {
+                const double differ = angle / std::numbers::pi;
+                double bit = 0, all = 0, neighbours = 0, ball = 0;
+                for (const auto& [x, y] : hashed_pairs(angle, bits, trials)) {
+                  const Index apart = (sketch::gray_position(x) - sketch::gray_position(y) + codes) % codes;
+                  bit += static_cast<double>(sketch::hamming(x, y));
+                  all += x == y ? 1 : 0;
+                  neighbours += apart == 1 || apart == codes - 1 ? 1 : 0;
+                  ball += sketch::hamming(x, y) <= 1 ? 1 : 0;
+                }
+                frequency(check, bit, static_cast<double>(trials * bits), differ, "bits that differ");
+                frequency(check, all, trials, sketch::collision_probability(differ, bits), "collisions");
+                frequency(check, neighbours, trials, sketch::gray_neighbour_probability(differ, bits),
+                          "Gray neighbours");
+                frequency(check, ball, trials, sketch::hamming_ball_probability(differ, bits, 1), "balls");
+                const double chance = sketch::collision_probability(differ, bits);
+                for (const Index other : {bits - 1, bits + 1}) {
+                  const double wrong = sketch::collision_probability(differ, other);
+                  check.expect(angle == 2.0 || std::abs(wrong - chance) > 2 * chernoff_margin(chance, trials),
+                               "the margin is too wide to tell the number of bits");
+                }
               }
-              frequency(check, bit, static_cast<double>(trials * bits), differ, "bits that differ");
-              frequency(check, all, trials, sketch::collision_probability(differ, bits), "collisions");
-              frequency(check, neighbours, trials, sketch::gray_neighbour_probability(differ, bits),
-                        "Gray neighbours");
-              frequency(check, ball, trials, sketch::hamming_ball_probability(differ, bits, 1), "balls");
-              const double chance = sketch::collision_probability(differ, bits);
-              for (const Index other : {bits - 1, bits + 1}) {
-                const double wrong = sketch::collision_probability(differ, other);
-                check.expect(angle == 2.0 || std::abs(wrong - chance) > 2 * chernoff_margin(chance, trials),
-                             "the margin is too wide to tell the number of bits");
-              }
-            }
-          })
+            })
       .once(Kind::statistical, "cross-polytope hash of normal rotations",
             "Collisions in 30000 draws: 1 - p for one axis, (1 - p)^2 for two, and the integral for 3 and 8, "
             "within a margin of false alarm below 1e-9 (Chernoff)",
@@ -1069,33 +1058,33 @@ void hash_laws(EntryBuilder& entry) {
 
 void median_laws(EntryBuilder& entry) {
   entry
-      .law<RationalExp2>(
-          Kind::invariant, "median of means",
-          "Lies between the least and the largest group mean, half of them on either side; the order "
-          "inside a group does not matter; one group gives the mean",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const Index groups = 2 * trial.integer("half", 0, 3) + 1, size = trial.size("m");
-            const auto numbers = trial.array("numbers", {groups * size});
-            const T median = sketch::median_of_means(numbers, groups);
-            Index below = 0, above = 0;
-            for (Index group = 0; group < groups; ++group) {
-              T sum(0);
-              for (Index i = 0; i < size; ++i) sum += numbers(group * size + i);
-              below += median * T(size) < sum ? 0 : 1;
-              above += sum < median * T(size) ? 0 : 1;
-            }
-            trial.expect(2 * below > groups && 2 * above > groups, "not a median");
-            auto turned = numbers;
-            for (Index group = 0; group < groups; ++group) {
-              for (Index i = 0; i < size; ++i) {
-                turned(group * size + i) = numbers(group * size + (i + 1) % size);
-              }
-            }
-            trial.equal(sketch::median_of_means(turned, groups), median, "order inside a group");
-            trial.equal(sketch::median_of_means(numbers, 1), sketch::total(numbers) / T(groups * size),
-                        "one group");
-          })
+      .law<RationalExp2>(Kind::invariant, "median of means",
+                         "Lies between the least and the largest group mean, half of them on either side; "
+                         "the order inside a group does not matter; one group gives the mean",
+                         [](auto& trial) {
+                           using T = ScalarOf<decltype(trial)>;
+                           const Index groups = 2 * trial.integer("half", 0, 3) + 1, size = trial.size("m");
+                           const auto numbers = trial.array("numbers", {groups * size});
+                           const T median = sketch::median_of_means(numbers, groups);
+                           Index below = 0, above = 0;
+                           for (Index group = 0; group < groups; ++group) {
+                             T sum(0);
+                             for (Index i = 0; i < size; ++i) sum += numbers(group * size + i);
+                             below += median * T(size) < sum ? 0 : 1;
+                             above += sum < median * T(size) ? 0 : 1;
+                           }
+                           trial.expect(2 * below > groups && 2 * above > groups, "not a median");
+                           auto turned = numbers;
+                           for (Index group = 0; group < groups; ++group) {
+                             for (Index i = 0; i < size; ++i) {
+                               turned(group * size + i) = numbers(group * size + (i + 1) % size);
+                             }
+                           }
+                           trial.equal(sketch::median_of_means(turned, groups), median,
+                                       "order inside a group");
+                           trial.equal(sketch::median_of_means(numbers, 1),
+                                       sketch::total(numbers) / T(groups * size), "one group");
+                         })
       .once(Kind::bound, "median of means: tail",
             "When each group is off with probability 1/4 at most (Chebyshev), the median is off with "
             "probability below exp(-k / 8), exactly by the binomial tail, k = 1, 3 ... 161; 161 groups bring "
@@ -1119,23 +1108,22 @@ void median_laws(EntryBuilder& entry) {
 }
 
 void errata(EntryBuilder& entry) {
-  entry.once(
-      Kind::erratum, "KDEformer's code divides by the squared norm",
-      "The released code normalises the row norms by the operator norm of the Gram matrix, the square of "
-      "that of the rows: with 4 equal rows of norm 2 the share of the norms in a probability falls from "
-      "4/5 to 1/2",
-      [](Check& check) {
-        // rows (v, 1) = (sqrt(3), 1): norm 2, operator norm 4, Gram matrix 16
-        Array<Real50> value({4, 1}, sqrt(Real50(3)));
-        value(3, 0) = 0;  // and one row (0, 1), of norm 1
-        const auto by_norm = sketch::kdeformer_probability(value, Real50(4));
-        const auto by_gram = sketch::kdeformer_probability(value, Real50(16));
-        // norms 2, 2, 2, 1 over lambda, plus 1/4
-        check.digits(by_norm(0), "0.272727272727273", "norm: (1/2 + 1/4) / (11/4)");
-        check.digits(by_norm(3), "0.181818181818182", "norm: (1/4 + 1/4) / (11/4)");
-        check.digits(by_gram(0), "0.260869565217391", "Gram: (1/8 + 1/4) / (23/16)");
-        check.digits(by_gram(3), "0.217391304347826", "Gram: (1/16 + 1/4) / (23/16)");
-      });
+  entry.once(Kind::erratum, "KDEformer's code divides by the squared norm",
+             "The released code normalises the row norms by the operator norm of the Gram matrix, the square "
+             "of that of the rows: with 4 equal rows of norm 2 the share of the norms in a probability falls "
+             "from 4/5 to 1/2",
+             [](Check& check) {
+               // rows (v, 1) = (sqrt(3), 1): norm 2, operator norm 4, Gram matrix 16
+               Array<Real50> value({4, 1}, sqrt(Real50(3)));
+               value(3, 0) = 0;  // and one row (0, 1), of norm 1
+               const auto by_norm = sketch::kdeformer_probability(value, Real50(4));
+               const auto by_gram = sketch::kdeformer_probability(value, Real50(16));
+               // norms 2, 2, 2, 1 over lambda, plus 1/4
+               check.digits(by_norm(0), "0.272727272727273", "norm: (1/2 + 1/4) / (11/4)");
+               check.digits(by_norm(3), "0.181818181818182", "norm: (1/4 + 1/4) / (11/4)");
+               check.digits(by_gram(0), "0.260869565217391", "Gram: (1/8 + 1/4) / (23/16)");
+               check.digits(by_gram(3), "0.217391304347826", "Gram: (1/16 + 1/4) / (23/16)");
+             });
 }
 
 void costs(EntryBuilder& entry) {

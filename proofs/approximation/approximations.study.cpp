@@ -107,23 +107,19 @@ void taylor_blocks(json& blocks, const std::vector<Head>& heads, Steps& steps) {
   blocks.push_back(
       plot("Taylor linear attention: error against degree",
            "Every weight e^x is replaced by its Taylor polynomial of even degree g, which makes attention "
-           "linear in the "
-           "number of tokens. All 64 channels of the first 512 tokens, no mask, 8 channels of values. "
-           "Dashed: the same "
-           "heads with logits an eighth as large. Degree 0 is the plain mean of all values. The degree that "
-           "is needed "
-           "grows with the largest logit: real heads have logits for which no affordable degree is enough.",
+           "linear in the number of tokens. All 64 channels of the first 512 tokens, no mask, 8 channels of "
+           "values. Dashed: the same heads with logits an eighth as large. Degree 0 is the plain mean of all "
+           "values. The degree that is needed grows with the largest logit: real heads have logits for which "
+           "no affordable degree is enough.",
            "line", {"degree g", false}, {"relative error", true}, by_degree));
-  blocks.push_back(table(
-      "What a degree costs",
-      "The monomials of degree at most g of 64 channels (of 16), each a feature of linear "
-      "attention, and the number of "
-      "tokens from which linear attention with them needs fewer multiplications than "
-      "exact attention of all pairs, "
-      "with 64 channels of values. Degree 2 of 64 channels pays from 2,213 tokens, degree 4 from 839,835.",
-      {"degree g", "features of 64 channels", "pays from tokens", "features of 16 channels",
-       "pays from tokens, 16"},
-      break_even));
+  blocks.push_back(table("What a degree costs",
+                         "The monomials of degree at most g of 64 channels (of 16), each a feature of linear "
+                         "attention, and the number of tokens from which linear attention with them needs "
+                         "fewer multiplications than exact attention of all pairs, with 64 channels of "
+                         "values. Degree 2 of 64 channels pays from 2,213 tokens, degree 4 from 839,835.",
+                         {"degree g", "features of 64 channels", "pays from tokens",
+                          "features of 16 channels", "pays from tokens, 16"},
+                         break_even));
 }
 
 // ---- tensor attention --------------------------------------------------------------------------
@@ -202,22 +198,19 @@ void tensor_blocks(json& blocks, const std::vector<Head>& heads, Steps& steps) {
     while (!pays(n)) n += 1;
     rows.push_back({degree, r, n});
   }
-  blocks.push_back(plot("Tensor attention: error against degree and entry size",
-                        "Attention to pairs of keys (order 3) on 32 tokens and 8 channels, entries scaled so "
-                        "that the largest is 0.5, 1 "
-                        "or 2, so that no score exceeds its third power. The largest error of an output over "
-                        "the range of products of "
-                        "values. Dashed: the derived bound, which is attained by the worst values and "
-                        "scores; it is drawn where it says "
-                        "anything. The bound knows only the largest possible score; typical scores are far "
-                        "smaller, and so is the error.",
-                        "line", {"degree g", false}, {"largest error over the range", true}, series));
   blocks.push_back(
-      table("Tensor attention: when the polynomial pays",
-            "Monomials of 8 channels, and the number of tokens from which the factored form needs fewer "
-            "multiplications than all pairs of keys for every query (n^3 (2 d + d_v) against n (3 r + 3 r "
-            "(d_v + 1))).",
-            {"degree g", "monomials r", "pays from tokens"}, rows));
+      plot("Tensor attention: error against degree and entry size",
+           "Attention to pairs of keys (order 3) on 32 tokens and 8 channels, entries scaled so that the "
+           "largest is 0.5, 1 or 2, so that no score exceeds its third power. The largest error of an output "
+           "over the range of products of values. Dashed: the derived bound, which is attained by the worst "
+           "values and scores; it is drawn where it says anything. The bound knows only the largest possible "
+           "score; typical scores are far smaller, and so is the error.",
+           "line", {"degree g", false}, {"largest error over the range", true}, series));
+  blocks.push_back(table("Tensor attention: when the polynomial pays",
+                         "Monomials of 8 channels, and the number of tokens from which the factored form "
+                         "needs fewer multiplications than all pairs of keys for every query (n^3 (2 d + "
+                         "d_v) against n (3 r + 3 r (d_v + 1))).",
+                         {"degree g", "monomials r", "pays from tokens"}, rows));
 }
 
 // ---- the comparison ----------------------------------------------------------------------------
@@ -335,58 +328,46 @@ void comparison_blocks(json& blocks, const std::vector<Head>& heads, Steps& step
   }
   json columns = {"approximation", "kind", "multiplications saved, percent"};
   for (const Head& head : heads) columns.push_back("digits, " + head.name);
-  blocks.push_back(plot(
-      "Error by head",
-      "Relative Frobenius error of the output against exact attention, 512 tokens, no mask, 8 channels of "
-      "values. An "
-      "approximation is worth its price on a head only where it lies below the plain mean of all values.",
-      "bar", {"head", false}, {"relative error", true}, series));
-  blocks.push_back(table("Which approximation, at which price, on which kind of head?",
-                         "Digits are -log10 of the relative Frobenius error of the output: 1 means a tenth, "
-                         "below 0 the error is larger "
-                         "than the output. Savings count multiplications of queries with keys and of weights "
-                         "with values (and of hashes "
-                         "and features) at 512 tokens with 8 channels of values; a negative saving is a "
-                         "loss. L-Mul replaces all "
-                         "multiplications by integer additions; narrow storage saves none, it saves bytes. "
-                         "\"undefined\": the weights of "
-                         "some query add up to 0.",
-                         columns, rows));
+  blocks.push_back(plot("Error by head",
+                        "Relative Frobenius error of the output against exact attention, 512 tokens, no "
+                        "mask, 8 channels of values. An approximation is worth its price on a head only "
+                        "where it lies below the plain mean of all values.",
+                        "bar", {"head", false}, {"relative error", true}, series));
+  blocks.push_back(
+      table("Which approximation, at which price, on which kind of head?",
+            "Digits are -log10 of the relative Frobenius error of the output: 1 means a tenth, below 0 the "
+            "error is larger than the output. Savings count multiplications of queries with keys and of "
+            "weights with values (and of hashes and features) at 512 tokens with 8 channels of values; a "
+            "negative saving is a loss. L-Mul replaces all multiplications by integer additions; narrow "
+            "storage saves none, it saves bytes. \"undefined\": the weights of some query add up to 0.",
+            columns, rows));
 }
 
 json run(const std::string& data_folder, const Progress& progress) {
   const std::vector<Head> heads = heads_and_gaussian(data_folder, kTokens, kValues);
   Steps steps(static_cast<int>(heads.size() * 4 + candidates().size()), progress);
   json blocks = json::array();
-  blocks.push_back(
-      text_block("Three heads are real (called local, sink and diffuse by where their attention goes), the "
-                 "fourth is Gaussian; "
-                 "all 64 channels of queries and keys, 8 channels of values, 512 tokens, no mask. Every "
-                 "approximation answers the "
-                 "same question, and exact attention in double precision is the truth. First one table for "
-                 "all of them; below it "
-                 "the polynomials, and tensor attention, which has no cheap exact form at all. "
-                 "HyperAttention has a page of its "
-                 "own, and so have the arithmetics."));
+  blocks.push_back(text_block(
+      "Three heads are real (called local, sink and diffuse by where their attention goes), the fourth is "
+      "Gaussian; all 64 channels of queries and keys, 8 channels of values, 512 tokens, no mask. Every "
+      "approximation answers the same question, and exact attention in double precision is the truth. First "
+      "one table for all of them; below it the polynomials, and tensor attention, which has no cheap exact "
+      "form at all. HyperAttention has a page of its own, and so have the arithmetics."));
   comparison_blocks(blocks, heads, steps);
   blocks.push_back(
       text_block("What to take from it. Where attention is local, a window is the best buy: 129 of 512 keys "
-                 "keep 0.8 digits, and "
-                 "hashing with twice the multiplications keeps 0.1. On the sink and the diffuse head nothing "
-                 "that saves three "
-                 "quarters of the multiplications keeps half a digit: the missing keys carry the attention. "
-                 "Polynomials are best "
-                 "where logits are small (diffuse, Gaussian), and pay only with few channels or many tokens. "
-                 "Narrow arithmetic "
-                 "asks nothing of the head: it keeps one to two and a half digits on all four alike."));
+                 "keep 0.8 digits, and hashing with twice the multiplications keeps 0.1. On the sink and the "
+                 "diffuse head nothing that saves three quarters of the multiplications keeps half a digit: "
+                 "the missing keys carry the attention. Polynomials are best where logits are small "
+                 "(diffuse, Gaussian), and pay only with few channels or many tokens. Narrow arithmetic asks "
+                 "nothing of the head: it keeps one to two and a half digits on all four alike."));
   taylor_blocks(blocks, heads, steps);
   tensor_blocks(blocks, heads, steps);
   steps.finish();
   return {{"title", "Which approximation, at which price, on which kind of head?"},
           {"summary",
            "Windows, hashing and sampling, feature maps, polynomials, narrow arithmetic: the digits that "
-           "each keeps "
-           "and the multiplications that it saves, on real heads beside Gaussian inputs."},
+           "each keeps and the multiplications that it saves, on real heads beside Gaussian inputs."},
           {"blocks", blocks}};
 }
 

@@ -645,16 +645,15 @@ void cost_block(json& blocks, const std::vector<Head>& all_heads) {
                       counts.exponentials, 100 * energy(Energy::add_int32) / energy(Energy::multiply_fp32)});
     }
   }
-  blocks.push_back(
-      table("Multiplications replaced",
-            "Operations counted while the text runs with 64 channels of keys and 8 of values. L-Mul replaces "
-            "every multiplication by an integer addition and leaves additions, divisions and exponentials as "
-            "they are. The last column is what is left of the energy of multiplications and additions in the "
-            "model that the paper uses (energies of single operations by Horowitz, 2014); moving the data is "
-            "not in it.",
-            {"algorithm", "tokens", "multiplications replaced", "additions", "divisions", "exponentials",
-             "energy left, percent"},
-            rows));
+  blocks.push_back(table(
+      "Multiplications replaced",
+      "Operations counted while the text runs with 64 channels of keys and 8 of values. L-Mul replaces every "
+      "multiplication by an integer addition and leaves additions, divisions and exponentials as they are. "
+      "The last column is what is left of the energy of multiplications and additions in the model that the "
+      "paper uses (energies of single operations by Horowitz, 2014); moving the data is not in it.",
+      {"algorithm", "tokens", "multiplications replaced", "additions", "divisions", "exponentials",
+       "energy left, percent"},
+      rows));
 }
 
 json run(const std::string& data_folder, const Progress& progress) {

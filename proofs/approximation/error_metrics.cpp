@@ -135,8 +135,7 @@ void sums(EntryBuilder& entry) {
       .once(Kind::bound, "sums stay within their factors",
             "In float, float16, bfloat16 and E4M3, against exact fractions, on random, equal, alternating, "
             "geometric and adversarial terms: |computed - exact| <= kappa sum |x|. Where every term is lost "
-            "the "
-            "naive sum uses more than half of its bound",
+            "the naive sum uses more than half of its bound",
             [](Check& check) {
               sums_within<float>(check, 0x1p-24, 300);
               sums_within<Float16>(check, Float16::unit_roundoff, 300);
@@ -145,8 +144,7 @@ void sums(EntryBuilder& entry) {
             })
       .once(Kind::bound, "compensation makes the length harmless",
             "Kahan's sum of n terms of 1/3 in float errs by at most 2 u of it, for n up to 10^5; the "
-            "compensated one "
-            "stays within its bound, and the naive one errs by more than 100 u",
+            "compensated one stays within its bound, and the naive one errs by more than 100 u",
             [](Check& check) {
               const double u = 0x1p-24;
               for (const Index count : {100, 10000, 100000}) {
@@ -181,55 +179,54 @@ void sums(EntryBuilder& entry) {
                 check.expect(thrown, "k u = 1 is refused");
               }
             })
-      .once(
-          Kind::statistical, "random roundings cancel",
-          "10^4 float sums of 256 random terms, and inner products of 128: no error above the probable bound "
-          "with lambda = 9, which fails with a probability below 10^-9 altogether; equal terms are no random "
-          "ones, and 10^6 times 0.1 exceeds it",
-          [](Check& check) {
-            const double u = 0x1p-24, lambda = 9;
-            const double alarm =
-                1 - em::confidence(Index{256}, u, lambda) + 1 - em::confidence(Index{128}, u, lambda);
-            check.expect(1e4 * alarm < 1e-9, "false alarms");
-            const double factor = em::probable_gamma(Index{256}, u, lambda);
-            check.expect(factor < em::gamma(Index{256}, u), "better than the certain bound");
-            for (Index draw = 0; draw < 10000; ++draw) {
-              std::vector<float> terms;
-              double exact = 0, absolute = 0;  // float terms: double loses less than 2^-20 of u
-              for (Index j = 0; j < 256; ++j) {
-                const std::uint64_t bits = hash({static_cast<std::uint64_t>(draw), "uniform", j}, 0);
-                terms.push_back(static_cast<float>(static_cast<double>(bits >> 11) * 0x1p-53));
-                exact += double{terms.back()};
-                absolute += double{terms.back()};
+      .once(Kind::statistical, "random roundings cancel",
+            "10^4 float sums of 256 random terms, and inner products of 128: no error above the probable "
+            "bound with lambda = 9, which fails with a probability below 10^-9 altogether; equal terms are "
+            "no random ones, and 10^6 times 0.1 exceeds it",
+            [](Check& check) {
+              const double u = 0x1p-24, lambda = 9;
+              const double alarm =
+                  1 - em::confidence(Index{256}, u, lambda) + 1 - em::confidence(Index{128}, u, lambda);
+              check.expect(1e4 * alarm < 1e-9, "false alarms");
+              const double factor = em::probable_gamma(Index{256}, u, lambda);
+              check.expect(factor < em::gamma(Index{256}, u), "better than the certain bound");
+              for (Index draw = 0; draw < 10000; ++draw) {
+                std::vector<float> terms;
+                double exact = 0, absolute = 0;  // float terms: double loses less than 2^-20 of u
+                for (Index j = 0; j < 256; ++j) {
+                  const std::uint64_t bits = hash({static_cast<std::uint64_t>(draw), "uniform", j}, 0);
+                  terms.push_back(static_cast<float>(static_cast<double>(bits >> 11) * 0x1p-53));
+                  exact += double{terms.back()};
+                  absolute += double{terms.back()};
+                }
+                const double share = std::abs(double{em::naive_sum(terms)} - exact) / (factor * absolute);
+                check.expect(share <= 1, "draw " + std::to_string(draw));
+                check.measure("share of the probable bound", share);
               }
-              const double share = std::abs(double{em::naive_sum(terms)} - exact) / (factor * absolute);
-              check.expect(share <= 1, "draw " + std::to_string(draw));
-              check.measure("share of the probable bound", share);
-            }
-            const double of_product = em::probable_gamma(Index{128}, u, lambda);
-            for (Index draw = 0; draw < 10000; ++draw) {
-              std::vector<float> products;
-              double exact = 0, absolute = 0;  // products of two floats are exact in double
-              for (Index j = 0; j < 128; ++j) {
-                const auto seed = static_cast<std::uint64_t>(draw);
-                const auto x = static_cast<float>(draw_real({seed, "x", j}, Domain::any, Pattern::generic));
-                const auto y = static_cast<float>(draw_real({seed, "y", j}, Domain::any, Pattern::generic));
-                products.push_back(x * y);
-                exact += double{x} * double{y};
-                absolute += std::abs(double{x} * double{y});
+              const double of_product = em::probable_gamma(Index{128}, u, lambda);
+              for (Index draw = 0; draw < 10000; ++draw) {
+                std::vector<float> products;
+                double exact = 0, absolute = 0;  // products of two floats are exact in double
+                for (Index j = 0; j < 128; ++j) {
+                  const auto seed = static_cast<std::uint64_t>(draw);
+                  const auto x = static_cast<float>(draw_real({seed, "x", j}, Domain::any, Pattern::generic));
+                  const auto y = static_cast<float>(draw_real({seed, "y", j}, Domain::any, Pattern::generic));
+                  products.push_back(x * y);
+                  exact += double{x} * double{y};
+                  absolute += std::abs(double{x} * double{y});
+                }
+                const double share =
+                    std::abs(double{em::naive_sum(products)} - exact) / (of_product * absolute);
+                check.expect(share <= 1, "inner product " + std::to_string(draw));
+                check.measure("inner products, share of the probable bound", share);
               }
-              const double share =
-                  std::abs(double{em::naive_sum(products)} - exact) / (of_product * absolute);
-              check.expect(share <= 1, "inner product " + std::to_string(draw));
-              check.measure("inner products, share of the probable bound", share);
-            }
-            const Index many = 1000000;
-            const std::vector<float> equal(static_cast<std::size_t>(many), 0.1F);
-            const double exact = double{0.1F} * static_cast<double>(many);
-            const double error = std::abs(double{em::naive_sum(equal)} / exact - 1);
-            check.expect(error > em::probable_gamma(many, u, lambda), "equal terms");
-            check.expect(error <= em::gamma(many - 1, u), "the certain bound holds for them too");
-          });
+              const Index many = 1000000;
+              const std::vector<float> equal(static_cast<std::size_t>(many), 0.1F);
+              const double exact = double{0.1F} * static_cast<double>(many);
+              const double error = std::abs(double{em::naive_sum(equal)} / exact - 1);
+              check.expect(error > em::probable_gamma(many, u, lambda), "equal terms");
+              check.expect(error <= em::gamma(many - 1, u), "the certain bound holds for them too");
+            });
 }
 
 // ---- measures ----------------------------------------------------------------------------------
@@ -255,24 +252,22 @@ void line_of(Check& check, const l_mul::Format& format) {
 
 void measures(EntryBuilder& entry) {
   entry
-      .once(
-          Kind::invariant, "the line of all numbers",
-          "In E4M3, E5M2, float16 and bfloat16: positions grow by 1 from number to number, -0 is 0, and the "
-          "next number is one ulp away; 1 and its predecessor in float are one step apart, as are 0 and the "
-          "least negative number",
-          [](Check& check) {
-            line_of<E4M3>(check, l_mul::e4m3fn);
-            line_of<E5M2>(check, l_mul::e5m2);
-            line_of<Float16>(check, l_mul::fp16);
-            line_of<BFloat16>(check, l_mul::bf16);
-            check.equal(em::ulp_distance(1.0F, std::nextafter(1.0F, 0.0F)), l_mul::Code{1}, "below 1");
-            check.equal(em::ulp_distance(0.0F, -0x1p-149F), l_mul::Code{1}, "below 0");
-          })
+      .once(Kind::invariant, "the line of all numbers",
+            "In E4M3, E5M2, float16 and bfloat16: positions grow by 1 from number to number, -0 is 0, and "
+            "the next number is one ulp away; 1 and its predecessor in float are one step apart, as are 0 "
+            "and the least negative number",
+            [](Check& check) {
+              line_of<E4M3>(check, l_mul::e4m3fn);
+              line_of<E5M2>(check, l_mul::e5m2);
+              line_of<Float16>(check, l_mul::fp16);
+              line_of<BFloat16>(check, l_mul::bf16);
+              check.equal(em::ulp_distance(1.0F, std::nextafter(1.0F, 0.0F)), l_mul::Code{1}, "below 1");
+              check.equal(em::ulp_distance(0.0F, -0x1p-149F), l_mul::Code{1}, "below 0");
+            })
       .law<RationalExp2>(
           Kind::invariant, "norms of matrices",
           "Power iteration grows from step to step and stays below ||A||_F^2 and ||A||_1 ||A||_inf; for a "
-          "matrix "
-          "of rank one two steps give ||A||_F^2; a factor of the matrix comes out squared",
+          "matrix of rank one two steps give ||A||_F^2; a factor of the matrix comes out squared",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index rows = trial.integer("rows", 1, 4), columns = trial.integer("columns", 1, 4);
@@ -310,35 +305,33 @@ void measures(EntryBuilder& entry) {
             trial.equal(em::relative_worst_entry(scaled, product), em::magnitude(T(factor - T(1))),
                         "worst entry");
           })
-      .law<Bounded<Real50>>(
-          Kind::invariant, "relative norms do not notice a common factor",
-          "The Frobenius ratio of value and truth is that of their multiples, and |factor - 1| for value = "
-          "factor "
-          "truth; it is at most the worst ratio of an entry",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const Array<T> truth = trial.array("truth", {3, 2}, Domain::nonzero);
-            const T factor = trial.number("factor", Domain::positive);
-            Array<T> value = truth, scaled_truth = truth;
-            T worst(0);
-            for (std::size_t i = 0; i < value.values().size(); ++i) {
-              value.values()[i] += trial.number("error " + std::to_string(i)) / T(8);
-              scaled_truth.values()[i] *= factor;
-              worst = maximum(worst, em::magnitude(T(value.values()[i] / truth.values()[i] - T(1))));
-            }
-            Array<T> scaled_value = value;
-            for (T& x : scaled_value.values()) x *= factor;
-            trial.equal(em::relative_frobenius(scaled_value, scaled_truth),
-                        em::relative_frobenius(value, truth), "common factor");
-            trial.equal(em::relative_frobenius(scaled_truth, truth), em::magnitude(T(factor - T(1))),
-                        "multiple");
-            trial.at_most(em::relative_frobenius(value, truth), worst, "worst ratio");
-          })
+      .law<Bounded<Real50>>(Kind::invariant, "relative norms do not notice a common factor",
+                            "The Frobenius ratio of value and truth is that of their multiples, and |factor "
+                            "- 1| for value = factor truth; it is at most the worst ratio of an entry",
+                            [](auto& trial) {
+                              using T = ScalarOf<decltype(trial)>;
+                              const Array<T> truth = trial.array("truth", {3, 2}, Domain::nonzero);
+                              const T factor = trial.number("factor", Domain::positive);
+                              Array<T> value = truth, scaled_truth = truth;
+                              T worst(0);
+                              for (std::size_t i = 0; i < value.values().size(); ++i) {
+                                value.values()[i] += trial.number("error " + std::to_string(i)) / T(8);
+                                scaled_truth.values()[i] *= factor;
+                                worst = maximum(
+                                    worst, em::magnitude(T(value.values()[i] / truth.values()[i] - T(1))));
+                              }
+                              Array<T> scaled_value = value;
+                              for (T& x : scaled_value.values()) x *= factor;
+                              trial.equal(em::relative_frobenius(scaled_value, scaled_truth),
+                                          em::relative_frobenius(value, truth), "common factor");
+                              trial.equal(em::relative_frobenius(scaled_truth, truth),
+                                          em::magnitude(T(factor - T(1))), "multiple");
+                              trial.at_most(em::relative_frobenius(value, truth), worst, "worst ratio");
+                            })
       .law<RationalExp2>(
           Kind::invariant, "condition, yardstick and ratio",
           "A sum has condition 1 or more, and 1 if no two terms differ in sign; |o| <= Gamma; errors of s "
-          "times "
-          "their bounds have the ratio s",
+          "times their bounds have the ratio s",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const std::vector<T> terms = terms_of(trial.in);
@@ -421,8 +414,7 @@ void running(EntryBuilder& entry) {
       .once(
           Kind::bound, "running errors of random expressions",
           "+, -, *, / and max in float on 400 random expressions of 9 numbers, against exact fractions: no "
-          "node is "
-          "off by more than its running bound, and some use more than 0.9 of it",
+          "node is off by more than its running bound, and some use more than 0.9 of it",
           [](Check& check) {
             double largest = 0;
             for (std::uint64_t seed = 1; seed <= 400; ++seed) {
@@ -473,8 +465,7 @@ void running(EntryBuilder& entry) {
       .once(
           Kind::bound, "recurrences",
           "h_t = a_t h_{t-1} + b_t in float over 60 steps with |a| up to 0.5, 0.9, 0.99, 0.999, against "
-          "exact "
-          "fractions: within the running bound and the one from the inputs",
+          "exact fractions: within the running bound and the one from the inputs",
           [](Check& check) {
             const Rational u(0x1p-24);
             for (const double rate : {0.5, 0.9, 0.99, 0.999}) {
@@ -501,8 +492,7 @@ void running(EntryBuilder& entry) {
           })
       .once(Kind::bound, "decays from cumulative logarithms",
             "e^(G_t - G_s) from float prefix sums of 4096 negative numbers is within its bound, and so are "
-            "sums "
-            "restarted every 64 tokens, whose worst error is more than ten times smaller",
+            "sums restarted every 64 tokens, whose worst error is more than ten times smaller",
             [](Check& check) {
               const Index tokens = 4096;
               const double u = 0x1p-24;
@@ -631,10 +621,8 @@ void attention(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::bound, "an average moves by at most tanh(eta / 2) of its range",
           "When logits change by up to eta; and by (1 - sqrt(1 - epsilon^2)) / epsilon of it when "
-          "exponentials "
-          "change by factors from 1 - epsilon to 1 + epsilon. Both are attained, and are one formula with "
-          "e^(2 eta) "
-          "= (1 + epsilon) / (1 - epsilon)",
+          "exponentials change by factors from 1 - epsilon to 1 + epsilon. Both are attained, and are one "
+          "formula with e^(2 eta) = (1 + epsilon) / (1 - epsilon)",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index keys = trial.size("n");
@@ -669,9 +657,8 @@ void attention(EntryBuilder& entry) {
           })
       .once(Kind::bound, "attention stays within its bound, and faults do not",
             "Safe softmax attention in float, and with values stored in bfloat16 and in float16: rho <= 1 "
-            "against 50 "
-            "digits. Swapped keys, a dropped key, the scale 1 / d and a mask that hides the diagonal have "
-            "rho > 1",
+            "against 50 digits. Swapped keys, a dropped key, the scale 1 / d and a mask that hides the "
+            "diagonal have rho > 1",
             [](Check& check) {
               const auto rounding = [](double u, double store) {
                 return em::AttentionRounding<Real50>{Real50(u), Real50(2), Real50(store), Real50(store)};
@@ -684,8 +671,7 @@ void attention(EntryBuilder& entry) {
             })
       .once(Kind::bound, "the rule of thumb",
             "Float attention to 200 keys errs by less than the rule of thumb times Gamma on 20 drawn inputs: "
-            "no theorem, "
-            "and here is the largest share of it that was seen",
+            "no theorem, and here is the largest share of it that was seen",
             [](Check& check) {
               for (std::uint64_t seed = 1; seed <= 20; ++seed) {
                 const Index keys = 200, channels = 8;
@@ -721,8 +707,7 @@ void rules(EntryBuilder& entry) {
   entry
       .once(Kind::erratum, "a ratio of norms hides a single wrong entry",
             "With a ratio of 0.005 one entry that is off by its whole size fails among 39999 equal ones and "
-            "passes "
-            "among 40001; entries off by up to 10^-6 pass whatever they should be",
+            "passes among 40001; entries off by up to 10^-6 pass whatever they should be",
             [](Check& check) {
               for (const Index size : {39999, 40001}) {
                 const Array<double> reference({size}, 1.0);
@@ -737,8 +722,7 @@ void rules(EntryBuilder& entry) {
             })
       .once(Kind::erratum, "entry by entry: too strict and too lax",
             "With the tolerances of a framework for float16 (10^-3 and 10^-5) a correct sum with "
-            "cancellation fails, "
-            "and an entry of 5 * 10^-6 passes as 0",
+            "cancellation fails, and an entry of 5 * 10^-6 passes as 0",
             [](Check& check) {
               using X = Float16;
               const X computed =
@@ -753,8 +737,7 @@ void rules(EntryBuilder& entry) {
             })
       .once(Kind::erratum, "a comparison with another run depends on its luck",
             "Twice the error of a plain run is allowed: where the plain run happens to be exact nothing is, "
-            "and where "
-            "it is bad everything is",
+            "and where it is bad everything is",
             [](Check& check) {
               const Array<double> reference({2}, 1.0), good({2}, 1.0 + 0x1p-11), bad({2}, 1.25);
               check.expect(!em::passes_by_comparison(good, reference, reference, 2.0), "an exact plain run");

@@ -116,8 +116,7 @@ void describe(EntryBuilder& entry) {
   entry
       .about("approximation", "HyperAttention",
              "Softmax attention over the keys that hash like the query, exactly, and over a few sampled keys "
-             "for "
-             "the rest.",
+             "for the rest.",
              {"han2023hyperattention", "zandieh2023kdeformer"})
       .size("n", 40, 7)
       .size("d_k", 3, 2)
@@ -296,8 +295,7 @@ void limits(EntryBuilder& entry) {
   entry
       .limit<RationalExp2>(
           "softmax_attention", "one block",
-          "With a block of all keys every form but the paper's is softmax attention, whatever "
-          "the samples",
+          "With a block of all keys every form but the paper's is softmax attention, whatever the samples",
           [](auto& trial) {
             const Settings one = with(trial, {{"block", trial.size("n")}});
             const auto truth = attention(trial, attention_inputs(trial.in), 0);
@@ -305,21 +303,20 @@ void limits(EntryBuilder& entry) {
               trial.equal(trial.run(form, trial.in, one)["output"], truth, form);
             }
           })
-      .limit<RationalExp2>("softmax_attention", "every key sampled once",
-                           "With m = n and each key once the code's variant is softmax attention, for every "
-                           "block size",
-                           [](auto& trial) {
-                             auto in = trial.in;
-                             in.index["samples"] = every_key(trial.size("n"));
-                             const auto truth = attention(trial, attention_inputs(trial.in), 0);
-                             for (const char* form : {"self_normalised", "sorted", "subtracted"}) {
-                               trial.equal(trial.run(form, in)["output"], truth, form);
-                             }
-                           })
+      .limit<RationalExp2>(
+          "softmax_attention", "every key sampled once",
+          "With m = n and each key once the code's variant is softmax attention, for every block size",
+          [](auto& trial) {
+            auto in = trial.in;
+            in.index["samples"] = every_key(trial.size("n"));
+            const auto truth = attention(trial, attention_inputs(trial.in), 0);
+            for (const char* form : {"self_normalised", "sorted", "subtracted"}) {
+              trial.equal(trial.run(form, in)["output"], truth, form);
+            }
+          })
       .limit<RationalExp2>("softmax_attention", "the paper's algorithm with every key sampled once",
                            "Without a cap and with the true kappa ApproxD is then exact, and so is value "
-                           "sampling when all values "
-                           "have the same norm",
+                           "sampling when all values have the same norm",
                            [](auto& trial) {
                              using T = ScalarOf<decltype(trial)>;
                              auto in = trial.in;
@@ -345,8 +342,7 @@ void limits(EntryBuilder& entry) {
       .limit<RationalExp2>(
           "softmax_attention", "causal",
           "The recursion is causal softmax attention when its parts are exact: by one block, by short parts, "
-          "or "
-          "by every key sampled once",
+          "or by every key sampled once",
           [](auto& trial) {
             const Index length = trial.size("n");
             const auto truth = attention(trial, attention_inputs(trial.in), 1);
@@ -370,8 +366,8 @@ void limits(EntryBuilder& entry) {
           })
       .limit<RationalExp2>(
           "approximate_matmul_and_sketch", "an exact normaliser leaves value sampling",
-          "With one block the paper's output is the product of the exact weights and the "
-          "values, sampled by row norms",
+          "With one block the paper's output is the product of the exact weights and the values, sampled by "
+          "row norms",
           [](auto& trial) {
             const Settings one = with(trial, {{"block", trial.size("n")}, {"cap", 0}});
             auto other = trial.in;
@@ -383,38 +379,37 @@ void limits(EntryBuilder& entry) {
                         trial.run_other("approximate_matmul_and_sketch", "row_norm", other)["product"],
                         "output");
           });
-  entry.once(
-      Kind::same, "causal recursion of every length",
-      "With exact parts the recursion is causal attention for n = 1 ... 65 and parts of up to 1, 2 or 5 "
-      "tokens",
-      [](Check& check) {
-        using T = RationalExp2;
-        for (Index length = 1; length <= 65; ++length) {
-          const auto numbers = [&](const char* name) {
-            Array<T> array({length, 1});
-            for (Index i = 0; i < length; ++i) {
-              array(i, 0) = draw<T>({7, name, i}, Domain::logit, Pattern::generic);
-            }
-            return array;
-          };
-          const ha::Input<T> in{numbers("query"), numbers("key"), numbers("value"), T(1)};
-          const std::vector<sa::Partial<T>> truth = [&] {
-            ha::Recursion all{Array<Index>({length}), Array<Index>({length}), 1, length, 0, {}};
-            return ha::causal_partials(in, all, 0, length);
-          }();
-          for (const Index base : {1, 2, 5}) {
-            ha::Recursion recursion{
-                Array<Index>({length}), Array<Index>({length}), length, base, 0, [](Index, Index) {
-                  return Array<Index>({0});
-                }};
-            const auto found = ha::causal_partials(in, recursion, 0, length);
-            for (std::size_t i = 0; i < found.size(); ++i) {
-              check.equal(found[i].l, truth[i].l, "l");
-              check.equal(found[i].o[0], truth[i].o[0], "o");
-            }
-          }
-        }
-      });
+  entry.once(Kind::same, "causal recursion of every length",
+             "With exact parts the recursion is causal attention for n = 1 ... 65 and parts of up to 1, 2 or "
+             "5 tokens",
+             [](Check& check) {
+               using T = RationalExp2;
+               for (Index length = 1; length <= 65; ++length) {
+                 const auto numbers = [&](const char* name) {
+                   Array<T> array({length, 1});
+                   for (Index i = 0; i < length; ++i) {
+                     array(i, 0) = draw<T>({7, name, i}, Domain::logit, Pattern::generic);
+                   }
+                   return array;
+                 };
+                 const ha::Input<T> in{numbers("query"), numbers("key"), numbers("value"), T(1)};
+                 const std::vector<sa::Partial<T>> truth = [&] {
+                   ha::Recursion all{Array<Index>({length}), Array<Index>({length}), 1, length, 0, {}};
+                   return ha::causal_partials(in, all, 0, length);
+                 }();
+                 for (const Index base : {1, 2, 5}) {
+                   ha::Recursion recursion{
+                       Array<Index>({length}), Array<Index>({length}), length, base, 0, [](Index, Index) {
+                         return Array<Index>({0});
+                       }};
+                   const auto found = ha::causal_partials(in, recursion, 0, length);
+                   for (std::size_t i = 0; i < found.size(); ++i) {
+                     check.equal(found[i].l, truth[i].l, "l");
+                     check.equal(found[i].o[0], truth[i].o[0], "o");
+                   }
+                 }
+               }
+             });
 }
 
 void blocks(EntryBuilder& entry) {
@@ -422,8 +417,7 @@ void blocks(EntryBuilder& entry) {
       .law<RationalExp2>(
           Kind::invariant, "blocks",
           "Rows and columns of the mask have `block` ones where it divides n; the last block of keys is "
-          "shorter "
-          "otherwise; within a block positions never go back",
+          "shorter otherwise; within a block positions never go back",
           [](auto& trial) {
             const Settings settings = with(trial, {});
             const Index length = trial.size("n"), size = at(settings, "block");
@@ -445,8 +439,7 @@ void blocks(EntryBuilder& entry) {
           })
       .law<RationalExp2>(Kind::statistical, "a random order captures b / n",
                          "Over all orders of the keys the mean share of the attention of a query inside its "
-                         "block is the share "
-                         "of the keys that are in it",
+                         "block is the share of the keys that are in it",
                          [](auto& trial) {
                            using T = ScalarOf<decltype(trial)>;
                            const Index length = std::min(trial.size("n"), Index{4});
@@ -476,8 +469,7 @@ void blocks(EntryBuilder& entry) {
       .law<RationalExp2>(
           Kind::invariant, "the order of the keys",
           "Reversing keys, values, codes and samples together changes no form, as long as no two keys share "
-          "a "
-          "position",
+          "a position",
           [](auto& trial) {
             const Index length = trial.size("n");
             auto in = trial.in;
@@ -647,8 +639,7 @@ void moments(EntryBuilder& entry) {
       .law<RationalExp2>(
           Kind::statistical, "value sampling: mean and error (E3)",
           "Over the exact normaliser the mean output is P V, and E |.|_F^2 = (|P|^2 |V|^2 - |P V|^2) / m', "
-          "over "
-          "all lists",
+          "over all lists",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = std::min(trial.size("n"), Index{3}), count = trial.integer("count", 1, 3);
@@ -677,8 +668,8 @@ void moments(EntryBuilder& entry) {
           })
       .once(Kind::converges, "the bias of the code's variant (E6)",
             "E o - o approaches (o Var Z - Cov(N, Z)) / D^2, which falls as 1 / m: the ratio of the two "
-            "differs "
-            "from 1 by half as much, to a tenth, when m doubles; exactly over all outcomes, m = 16 ... 256",
+            "differs from 1 by half as much, to a tenth, when m doubles; exactly over all outcomes, m = 16 "
+            "... 256",
             [](Check& check) {
               // one query, the weights and values of its block and of two keys outside
               const Real50 inside_l = 3, inside_o = 1, A[] = {2, 5}, V[] = {1, -2};
@@ -743,8 +734,7 @@ void bounds(EntryBuilder& entry) {
       .law<RationalExp2>(
           Kind::bound, "an error of the normaliser scales rows (E1)",
           "((1/D~ - 1/D) A w)_i = (D_i / D~_i - 1) (P w)_i for every w, so the operator norm of the error is "
-          "at "
-          "most eta |P|, eta = max |D / D~ - 1| (derived)",
+          "at most eta |P|, eta = max |D / D~ - 1| (derived)",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const auto in = input_of(trial.in);
@@ -763,8 +753,7 @@ void bounds(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::bound, "the two errors add up (E2)",
           "|(paper - P V) w| <= (1 + eta) |(P S^T S V - P V) w| + eta |P V w| for every w (derived): in "
-          "operator "
-          "norms the paper's Theorem 1 with explicit constants",
+          "operator norms the paper's Theorem 1 with explicit constants",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const auto in = input_of(trial.in);
@@ -792,8 +781,8 @@ void bounds(EntryBuilder& entry) {
           Kind::bound, "alpha (E4)",
           "1 <= |P|_F^2 <= alpha <= n^2, P 1 = 1 so that |P|_op >= 1, and |V|_F^2 <= d_v times the largest "
           "squared column; so m' >= 100 alpha d_v / eps^2 brings the expected squared error below eps^2 / "
-          "100 "
-          "times |P|_op^2 |V|_op^2 (derived: with Markov's inequality the paper's Lemma 2 with a constant)",
+          "100 times |P|_op^2 |V|_op^2 (derived: with Markov's inequality the paper's Lemma 2 with a "
+          "constant)",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n"), width = trial.size("d_v");
@@ -834,10 +823,9 @@ void errata(EntryBuilder& entry) {
   entry
       .once(Kind::erratum, "the Gray order is inverted in the code",
             "The code sorts by G(code) instead of its inverse. Up to two bits they agree; for r >= 3 only "
-            "3/4 of "
-            "the neighbours on the circle differ in one bit (r = 7: 96 of 128, 24 in two, 6 in three, 2 in "
-            "four), and with bits that differ with probability 0.1 neighbours come with probability 0.0820 "
-            "instead of 0.1063; in plain binary order 0.0563",
+            "3/4 of the neighbours on the circle differ in one bit (r = 7: 96 of 128, 24 in two, 6 in three, "
+            "2 in four), and with bits that differ with probability 0.1 neighbours come with probability "
+            "0.0820 instead of 0.1063; in plain binary order 0.0563",
             [](Check& check) {
               const auto neighbours = [](const ha::Position& position, Index bits) {
                 const Index count = Index{1} << bits;
@@ -876,8 +864,7 @@ void errata(EntryBuilder& entry) {
             })
       .law<RationalExp2>(Kind::erratum, "samples counted twice",
                          "Without the mask, which two of the code's three paths leave out, the mean "
-                         "denominator over all lists "
-                         "is D_i + B_i: the block counts twice",
+                         "denominator over all lists is D_i + B_i: the block counts twice",
                          [](auto& trial) {
                            using T = ScalarOf<decltype(trial)>;
                            const Index length = std::min(trial.size("n"), Index{3});
@@ -901,44 +888,44 @@ void errata(EntryBuilder& entry) {
                              trial.equal(mean(i), D(i) + D(i) - ha::residual(in, mask, i), "mean");
                            }
                          })
-      .law<RationalExp2>(
-          Kind::erratum, "phantom keys",
-          "Zero padding without a mask is attention with keys and values of 0 in the last block; it changes "
-          "nothing when the block size divides n",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const Index length = trial.size("n"), size = trial.size("block");
-            const Settings settings = with(trial, {});
-            const auto made = blocks_of(trial.in, settings);
-            const auto in = input_of(trial.in);
-            const auto padded = ha::block_only_padded(in, made, size),
-                       masked = ha::block_only(in, ha::mask_of(made));
-            const Index last = (length - 1) / size, missing = (last + 1) * size - length;
-            auto longer = in;
-            auto blocks = made;
-            longer.key = Array<T>({length + missing, trial.size("d_k")});
-            longer.value = Array<T>({length + missing, trial.size("d_v")});
-            blocks.key = Array<Index>({length + missing}, last);
-            for (Index j = 0; j < length; ++j) {
-              blocks.key(j) = made.key(j);
-              for (Index c = 0; c < trial.size("d_k"); ++c) longer.key(j, c) = in.key(j, c);
-              for (Index c = 0; c < trial.size("d_v"); ++c) longer.value(j, c) = in.value(j, c);
-            }
-            trial.equal(padded, ha::block_only(longer, ha::mask_of(blocks)), "padded");
-            if (missing == 0) trial.equal(padded, masked, "nothing missing");
-            for (Index i = 0; missing > 0 && i < length; ++i) {
-              if (made.query(i) != last) continue;
-              const auto one = ha::over(in, i, ha::inside(ha::mask_of(made), i, length));
-              const T B = exp(one.m) * one.l;
-              for (Index c = 0; c < trial.size("d_v"); ++c) {
-                trial.equal(padded(i, c) * (B + T(missing)), masked(i, c) * B, "shrunk towards 0");
-              }
-            }
-          })
+      .law<RationalExp2>(Kind::erratum, "phantom keys",
+                         "Zero padding without a mask is attention with keys and values of 0 in the last "
+                         "block; it changes nothing when the block size divides n",
+                         [](auto& trial) {
+                           using T = ScalarOf<decltype(trial)>;
+                           const Index length = trial.size("n"), size = trial.size("block");
+                           const Settings settings = with(trial, {});
+                           const auto made = blocks_of(trial.in, settings);
+                           const auto in = input_of(trial.in);
+                           const auto padded = ha::block_only_padded(in, made, size),
+                                      masked = ha::block_only(in, ha::mask_of(made));
+                           const Index last = (length - 1) / size, missing = (last + 1) * size - length;
+                           auto longer = in;
+                           auto blocks = made;
+                           longer.key = Array<T>({length + missing, trial.size("d_k")});
+                           longer.value = Array<T>({length + missing, trial.size("d_v")});
+                           blocks.key = Array<Index>({length + missing}, last);
+                           for (Index j = 0; j < length; ++j) {
+                             blocks.key(j) = made.key(j);
+                             for (Index c = 0; c < trial.size("d_k"); ++c) longer.key(j, c) = in.key(j, c);
+                             for (Index c = 0; c < trial.size("d_v"); ++c)
+                               longer.value(j, c) = in.value(j, c);
+                           }
+                           trial.equal(padded, ha::block_only(longer, ha::mask_of(blocks)), "padded");
+                           if (missing == 0) trial.equal(padded, masked, "nothing missing");
+                           for (Index i = 0; missing > 0 && i < length; ++i) {
+                             if (made.query(i) != last) continue;
+                             const auto one = ha::over(in, i, ha::inside(ha::mask_of(made), i, length));
+                             const T B = exp(one.m) * one.l;
+                             for (Index c = 0; c < trial.size("d_v"); ++c) {
+                               trial.equal(padded(i, c) * (B + T(missing)), masked(i, c) * B,
+                                           "shrunk towards 0");
+                             }
+                           }
+                         })
       .law<RationalExp2>(Kind::erratum, "no blocks, but samples deleted",
                          "With block size -1 the code deletes samples whose rank is the query's own: the "
-                         "mean denominator over "
-                         "all samples lacks the weight of that key",
+                         "mean denominator over all samples lacks the weight of that key",
                          [](auto& trial) {
                            using T = ScalarOf<decltype(trial)>;
                            const Index length = std::min(trial.size("n"), Index{4});
@@ -963,8 +950,7 @@ void errata(EntryBuilder& entry) {
                          })
       .once(Kind::erratum, "the code's merge saturates",
             "In float32 its log-sum-exp cannot exceed L_1 + 15.94: a true 15 above gives 14.671, 20 gives "
-            "15.925, "
-            "40 gives 15.942",
+            "15.925, 40 gives 15.942",
             [](Check& check) {
               const auto merged = [](float above) {
                 return Real50(double{ha::merged_log_sum_of_code(0.0F, above, 0x1p-23F)});
@@ -976,8 +962,7 @@ void errata(EntryBuilder& entry) {
             })
       .law<RationalExp2>(Kind::erratum, "odd lengths",
                          "The code pads an odd length by one zero row at the end and trims it: harmless "
-                         "under causality when the "
-                         "parts are exact",
+                         "under causality when the parts are exact",
                          [](auto& trial) {
                            using T = ScalarOf<decltype(trial)>;
                            const Index length = trial.size("n");
@@ -997,31 +982,30 @@ void errata(EntryBuilder& entry) {
                          })
       .once(Kind::erratum, "settings of the released programs",
             "PyTorch: 7 bits, blocks and samples of 256, exact up to 4096; JAX: 32 bits, blocks of n/32 in "
-            "[128, "
-            "512], samples n/64 in [128, 256], exact up to 1024, no Gray step",
+            "[128, 512], samples n/64 in [128, 256], exact up to 1024, no Gray step",
             [](Check& check) {
               check.expect(ha::kDefaults == ha::Defaults{7, 256, 256, 4096}, "PyTorch");
               check.expect(ha::jax_defaults(1024) == ha::Defaults{32, 128, 128, 1024}, "JAX, short");
               check.expect(ha::jax_defaults(12288) == ha::Defaults{32, 384, 192, 1024}, "JAX, middle");
               check.expect(ha::jax_defaults(131072) == ha::Defaults{32, 512, 256, 1024}, "JAX, long");
             })
-      .once(
-          Kind::erratum, "subtracting cancels",
-          "The only sample of 1024 keys stands in the block of one: added 1024 times and subtracted again it "
-          "costs float32 three digits, masked it costs nothing",
-          [](Check& check) {
-            const Index length = 1024;
-            ha::Input<float> in{Array<float>({1, 1}, 1.0F), Array<float>({length, 1}, -20.0F),
-                                Array<float>({length, 1}, 1.0F), 1.0F};
-            in.key(0, 0) = 0.0F;
-            in.value(0, 0) = 0.001F;
-            const sa::Mask mask = [](Index, Index j) { return j == 0; };
-            const Array<Index> samples({1});
-            check.equal(ha::self_normalised(in, mask, samples)(0, 0), 0.001F, "masked");
-            const double off = std::abs(double{ha::subtracted(in, mask, samples)(0, 0)} / double{0.001F} - 1);
-            check.expect(off > 100 * 0x1p-24, "subtracting is as good");
-            check.measure("relative error of subtracting", off);
-          });
+      .once(Kind::erratum, "subtracting cancels",
+            "The only sample of 1024 keys stands in the block of one: added 1024 times and subtracted again "
+            "it costs float32 three digits, masked it costs nothing",
+            [](Check& check) {
+              const Index length = 1024;
+              ha::Input<float> in{Array<float>({1, 1}, 1.0F), Array<float>({length, 1}, -20.0F),
+                                  Array<float>({length, 1}, 1.0F), 1.0F};
+              in.key(0, 0) = 0.0F;
+              in.value(0, 0) = 0.001F;
+              const sa::Mask mask = [](Index, Index j) { return j == 0; };
+              const Array<Index> samples({1});
+              check.equal(ha::self_normalised(in, mask, samples)(0, 0), 0.001F, "masked");
+              const double off =
+                  std::abs(double{ha::subtracted(in, mask, samples)(0, 0)} / double{0.001F} - 1);
+              check.expect(off > 100 * 0x1p-24, "subtracting is as good");
+              check.measure("relative error of subtracting", off);
+            });
 }
 
 void costs(EntryBuilder& entry) {
@@ -1057,10 +1041,8 @@ void costs(EntryBuilder& entry) {
   entry
       .once(Kind::cost, "cost: self_normalised",
             "A pair costs d_k + d_v multiplications and one exponential; there are n b in the blocks and n m "
-            "less "
-            "those in the own block beside them; a merge costs two exponentials and 3 (d_v + 1) "
-            "multiplications "
-            "with the weight n / m; d_v divisions a query",
+            "less those in the own block beside them; a merge costs two exponentials and 3 (d_v + 1) "
+            "multiplications with the weight n / m; d_v divisions a query",
             [counted](Check& check) {
               for (const Index length : {4, 12, 40}) {
                 for (const Index size : {2, 4}) {
@@ -1090,8 +1072,7 @@ void costs(EntryBuilder& entry) {
             })
       .once(Kind::cost, "cost: the paper's algorithm",
             "tau takes n weights for each reference row outside of its block, the block and the samples n b "
-            "+ n m "
-            "less those in the own block, value sampling n m' weights: one exponential each",
+            "+ n m less those in the own block, value sampling n m' weights: one exponential each",
             [counted](Check& check) {
               const Index length = 12, size = 3;
               const auto order = every_key(length);
@@ -1111,10 +1092,8 @@ void costs(EntryBuilder& entry) {
             })
       .once(Kind::cost, "cost: causal",
             "n (base + 1) / 2 pairs on the diagonal and n / 2 (b + m) off it for each of log2(n / base) "
-            "levels, "
-            "counted without samples; 131072 tokens with the code's settings: 2.69e8 + 1.68e8 pairs, 19.7 "
-            "times "
-            "fewer than exact causal attention",
+            "levels, counted without samples; 131072 tokens with the code's settings: 2.69e8 + 1.68e8 pairs, "
+            "19.7 times fewer than exact causal attention",
             [counted](Check& check) {
               for (Index levels = 0; levels <= 4; ++levels) {
                 const Index base = 4, size = 2, length = base << levels;

@@ -52,14 +52,10 @@ void parameter_block(json& blocks, const std::vector<Subject>& cases) {
       "512 tokens, all pairs, blocks of 32 by 7 bits. alpha is n times the largest squared column norm of P, "
       "kappa the largest residual over the least, srank |P|_F^2 / |P|^2. The next three columns are numbers "
       "of samples for an error of half of |P| |V|: what Lemma 1 of the paper asks for with all its constants "
-      "taken as "
-      "1 (its decimal logarithm), what alpha guarantees with probability 0.99 (400 alpha d_v), and the same "
-      "from "
-      "the exact second moment instead of alpha. There are 512 keys: wherever a number is larger, the "
-      "guarantee "
-      "says nothing, and computing all pairs is cheaper. Last, the relative Frobenius error of the cheapest "
-      "answer "
-      "there is, the mean of all values for every query.",
+      "taken as 1 (its decimal logarithm), what alpha guarantees with probability 0.99 (400 alpha d_v), and "
+      "the same from the exact second moment instead of alpha. There are 512 keys: wherever a number is "
+      "larger, the guarantee says nothing, and computing all pairs is cheaper. Last, the relative Frobenius "
+      "error of the cheapest answer there is, the mean of all values for every query.",
       {"head", "alpha", "kappa", "|P|", "|P|_F^2", "srank P", "Lemma 1, log10 samples", "alpha: samples",
        "second moment: samples", "plain mean: relative error"},
       rows));
@@ -131,17 +127,12 @@ void protocol_block(json& blocks, const std::vector<Subject>& small) {
   blocks.push_back(table(
       "The two algorithms on small inputs",
       "256 tokens, 16 channels, blocks of 32 by 7 bits, means over 10 draws. Gaussian: normal queries and "
-      "keys over "
-      "the fourth root of 16. Clusters: 16 random directions, three times (direction + noise). eta is the "
-      "largest "
-      "relative error of a normaliser and bounds the next column; the others are spectral norms over |P| "
-      "|V|: value "
-      "sampling over the exact normaliser, the root of its exact second moment (an upper bound of its mean), "
-      "the "
-      "paper's Algorithm 3, and the released code's variant. With clusters the residuals differ by orders of "
-      "magnitude (kappa), a few samples miss nearly all of a row, and Algorithm 3 divides by too little; the "
-      "code's "
-      "variant is an average of values whatever happens.",
+      "keys over the fourth root of 16. Clusters: 16 random directions, three times (direction + noise). eta "
+      "is the largest relative error of a normaliser and bounds the next column; the others are spectral "
+      "norms over |P| |V|: value sampling over the exact normaliser, the root of its exact second moment (an "
+      "upper bound of its mean), the paper's Algorithm 3, and the released code's variant. With clusters the "
+      "residuals differ by orders of magnitude (kappa), a few samples miss nearly all of a row, and "
+      "Algorithm 3 divides by too little; the code's variant is an average of values whatever happens.",
       {"inputs", "alpha", "samples", "eta", "normaliser", "values", "bound of values", "Algorithm 3", "code"},
       rows));
 }
@@ -190,12 +181,11 @@ void order_blocks(json& blocks, const std::vector<Subject>& cases) {
     series.push_back({{"name", one.name}, {"x", x}, {"y", y}});
   }
   series.push_back({{"name", "random order"}, {"x", {0.015625, 1}}, {"y", {0.015625, 1}}, {"dash", true}});
-  blocks.push_back(
-      plot("Attention inside the blocks",
-           "The share of the attention that blocks capture against the share of all pairs that they "
-           "hold, 7 bits. Dashed: what a random order captures. The distance above the dashed line is "
-           "what the hash earns.",
-           "line", {"share of the pairs, b / n", true}, {"share of the attention", true}, series));
+  blocks.push_back(plot(
+      "Attention inside the blocks",
+      "The share of the attention that blocks capture against the share of all pairs that they hold, 7 bits. "
+      "Dashed: what a random order captures. The distance above the dashed line is what the hash earns.",
+      "line", {"share of the pairs, b / n", true}, {"share of the attention", true}, series));
 }
 
 // ---- error and cost ----------------------------------------------------------------------------
@@ -223,25 +213,22 @@ void cost_blocks(json& blocks, const std::vector<Subject>& cases, Steps& steps) 
     error.push_back({{"name", one.name}, {"x", x}, {"y", y}, {"text", text}});
     block_series.push_back({{"name", one.name}, {"x", sizes}, {"y", of_size}});
   }
-  blocks.push_back(
-      plot("Error against cost",
-           "The code's variant with 7 bits, every block size and number of samples, 512 tokens: relative "
-           "Frobenius error of the output against the multiplications used, as a share of exact "
-           "attention's. A point at 1 has saved nothing. To be of "
-           "use a point must lie below the error of the plain mean, which costs nothing (table above).",
-           "scatter", {"share of the multiplications", true}, {"relative error", true}, error));
+  blocks.push_back(plot("Error against cost",
+                        "The code's variant with 7 bits, every block size and number of samples, 512 tokens: "
+                        "relative Frobenius error of the output against the multiplications used, as a share "
+                        "of exact attention's. A point at 1 has saved nothing. To be of use a point must lie "
+                        "below the error of the plain mean, which costs nothing (table above).",
+                        "scatter", {"share of the multiplications", true}, {"relative error", true}, error));
   blocks.push_back(plot("Error of blocks alone", "No samples: attention inside blocks of b keys, 7 bits.",
                         "line", {"block size b", true}, {"relative error", true}, block_series));
-  blocks.push_back(table(
-      "Digits kept and multiplications saved",
-      "Means over 3 draws (2 without samples). The spectral error is over |P| |V|, as in the theorem; "
-      "Frobenius and "
-      "worst entry are over those of the true output. Digits are -log10 of the Frobenius error; below 0 the "
-      "error is "
-      "larger than the output. A negative saving is a loss. Multiplications count hash, pairs and merges.",
-      {"head", "block b", "samples m", "spectral error", "Frobenius", "worst entry", "digits",
-       "saved, percent"},
-      rows));
+  blocks.push_back(table("Digits kept and multiplications saved",
+                         "Means over 3 draws (2 without samples). The spectral error is over |P| |V|, as in "
+                         "the theorem; Frobenius and worst entry are over those of the true output. Digits "
+                         "are -log10 of the Frobenius error; below 0 the error is larger than the output. A "
+                         "negative saving is a loss. Multiplications count hash, pairs and merges.",
+                         {"head", "block b", "samples m", "spectral error", "Frobenius", "worst entry",
+                          "digits", "saved, percent"},
+                         rows));
 }
 
 void sample_blocks(json& blocks, const std::vector<Subject>& cases, Steps& steps) {
@@ -264,12 +251,9 @@ void sample_blocks(json& blocks, const std::vector<Subject>& cases, Steps& steps
     blocks.push_back(
         plot("Error against samples, " + one.name,
              "Spectral errors over |P| |V|, blocks of 32 by 7 bits, means over 2 draws. Dashed: the theorem "
-             "as far as it "
-             "says anything here, the root of the exact second moment of value sampling; it bounds the curve "
-             "of value "
-             "sampling on average. Algorithm 3 has the error of the normaliser on top. Blocks alone: no "
-             "samples. Above 1 "
-             "an approximation is worse than answering 0.",
+             "as far as it says anything here, the root of the exact second moment of value sampling; it "
+             "bounds the curve of value sampling on average. Algorithm 3 has the error of the normaliser on "
+             "top. Blocks alone: no samples. Above 1 an approximation is worse than answering 0.",
              "line", {"samples m", true}, {"error", true},
              {{{"name", "released code"}, {"x", x}, {"y", code}},
               {{"name", "Algorithm 3"}, {"x", x}, {"y", paper}},
@@ -293,8 +277,8 @@ void bit_blocks(json& blocks, const std::vector<Subject>& cases, Steps& steps) {
   }
   blocks.push_back(
       plot("Error against hash bits",
-           "The code's variant with blocks of 32 and 32 samples, means over 3 draws. With few bits most "
-           "keys of a block share a code by chance; with many the order of different codes decides.",
+           "The code's variant with blocks of 32 and 32 samples, means over 3 draws. With few bits most keys "
+           "of a block share a code by chance; with many the order of different codes decides.",
            "line", {"hash bits r", false}, {"relative error", true}, series));
 }
 
@@ -341,13 +325,13 @@ void causal_blocks(json& blocks, const std::vector<Head>& heads, Steps& steps) {
     }
     series.push_back({{"name", head.name}, {"x", x}, {"y", y}, {"text", text}});
   }
-  blocks.push_back(plot(
-      "Causal: error against pairs",
-      "The causal recursion with blocks of 16 and 16 samples off the diagonal, exact on parts of up to 32 "
-      "... 256 tokens, against the pairs it computes over those of exact causal attention. The truth is "
-      "computed in double precision; over the first 96 tokens its errors are below " +
-          scientific(certain) + " for certain.",
-      "line", {"share of the pairs", true}, {"relative error", true}, series));
+  blocks.push_back(
+      plot("Causal: error against pairs",
+           "The causal recursion with blocks of 16 and 16 samples off the diagonal, exact on parts of up to "
+           "32 ... 256 tokens, against the pairs it computes over those of exact causal attention. The truth "
+           "is computed in double precision; over the first 96 tokens its errors are below " +
+               scientific(certain) + " for certain.",
+           "line", {"share of the pairs", true}, {"relative error", true}, series));
 }
 
 json run(const std::string& data_folder, const Progress& progress) {
@@ -359,14 +343,11 @@ json run(const std::string& data_folder, const Progress& progress) {
     steps.next("exact attention, " + head.name);
     cases.push_back(prepared(head.name, head, kScale));
   }
-  blocks.push_back(
-      text_block("HyperAttention hashes queries and keys, sorts both by hash, computes blocks on the "
-                 "diagonal exactly and "
-                 "estimates the rest from samples. Three heads are real, all 64 channels of the first 512 "
-                 "tokens, attended "
-                 "without a mask as the theorem assumes; Gaussian ones are standard normal. Logits are q . k "
-                 "/ 8. All hashes and "
-                 "samples are drawn from fixed seeds."));
+  blocks.push_back(text_block(
+      "HyperAttention hashes queries and keys, sorts both by hash, computes blocks on the diagonal exactly "
+      "and estimates the rest from samples. Three heads are real, all 64 channels of the first 512 tokens, "
+      "attended without a mask as the theorem assumes; Gaussian ones are standard normal. Logits are q . k / "
+      "8. All hashes and samples are drawn from fixed seeds."));
   steps.next("parameters of the theorem");
   parameter_block(blocks, cases);
   steps.next("orders of the hash");
@@ -388,8 +369,7 @@ json run(const std::string& data_folder, const Progress& progress) {
   return {{"title", "HyperAttention: what it loses, what it saves"},
           {"summary",
            "Error and cost of HyperAttention against block size, samples and hash bits on real heads and "
-           "Gaussian "
-           "inputs, with the parameters alpha and kappa of its theorem measured."},
+           "Gaussian inputs, with the parameters alpha and kappa of its theorem measured."},
           {"blocks", blocks}};
 }
 

@@ -34,12 +34,10 @@ px::Input<T> input_of(const Arrays<T>& in) {
 
 void describe(EntryBuilder& entry) {
   entry
-      .about(
-          "approximation", "Polynomials in the place of exp",
-          "A polynomial of a score is an inner product of monomials: attention without pairs, at the price "
-          "of a "
-          "degree.",
-          {"aggarwal2022exponentials", "alman2023bounded", "arora2024based"})
+      .about("approximation", "Polynomials in the place of exp",
+             "A polynomial of a score is an inner product of monomials: attention without pairs, at the "
+             "price of a degree.",
+             {"aggarwal2022exponentials", "alman2023bounded", "arora2024based"})
       .size("n", 30, 6)
       .size("d", 4, 3)
       .size("d_v", 3, 2)
@@ -134,8 +132,7 @@ void features(EntryBuilder& entry) {
       .law<PrimeField>(
           Kind::same, "features give the polynomial",
           "<(w q^mu), (k^mu)> = p(sigma q . k) for coefficients of any sign, with monomials and with all "
-          "ordered "
-          "products",
+          "ordered products",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index channels = trial.size("d"), degree = trial.size("degree");
@@ -175,35 +172,33 @@ void features(EntryBuilder& entry) {
                                        power_product(std::as_const(x).row(0), mu, a), "monomial");
                          }
                        })
-      .law<PrimeField>(Kind::same, "split: recurrent",
-                       "recurrent run in two parts, the second from the memory that the first left, equals "
-                       "one run",
-                       [](auto& trial) {
-                         const auto in = input_of(trial.in);
-                         const Index length = trial.size("n"), cut = trial.integer("cut", 1, length);
-                         const auto whole = px::recurrent(in, px::empty_memory(in));
-                         auto part = in;
-                         const auto take = [&](Index first, Index last) {
-                           part.query = rows(in.query, first, last);
-                           part.key = rows(in.key, first, last);
-                           part.value = rows(in.value, first, last);
-                         };
-                         take(0, cut);
-                         const auto head = px::recurrent(part, px::empty_memory(in));
-                         trial.equal(head.output, rows(whole.output, 0, cut), "first part");
-                         if (cut == length) return;
-                         take(cut, length);
-                         const auto tail = px::recurrent(part, head.memory);
-                         trial.equal(tail.output, rows(whole.output, cut, length), "second part");
-                         trial.equal(tail.memory.state, whole.memory.state, "state");
-                         trial.equal(tail.memory.normaliser, whole.memory.normaliser, "normaliser");
-                       })
+      .law<PrimeField>(
+          Kind::same, "split: recurrent",
+          "recurrent run in two parts, the second from the memory that the first left, equals one run",
+          [](auto& trial) {
+            const auto in = input_of(trial.in);
+            const Index length = trial.size("n"), cut = trial.integer("cut", 1, length);
+            const auto whole = px::recurrent(in, px::empty_memory(in));
+            auto part = in;
+            const auto take = [&](Index first, Index last) {
+              part.query = rows(in.query, first, last);
+              part.key = rows(in.key, first, last);
+              part.value = rows(in.value, first, last);
+            };
+            take(0, cut);
+            const auto head = px::recurrent(part, px::empty_memory(in));
+            trial.equal(head.output, rows(whole.output, 0, cut), "first part");
+            if (cut == length) return;
+            take(cut, length);
+            const auto tail = px::recurrent(part, head.memory);
+            trial.equal(tail.output, rows(whole.output, cut, length), "second part");
+            trial.equal(tail.memory.state, whole.memory.state, "state");
+            trial.equal(tail.memory.normaliser, whole.memory.normaliser, "normaliser");
+          })
       .once(Kind::invariant, "monomials are counted and in order",
             "There are (d + g choose g) of them, each once, by degree and then larger exponents of the first "
-            "channel "
-            "first; of degree t they have weights t! / mu! that add up to d^t; the rank bound of the paper, "
-            "(2 (g + d) "
-            "choose 2 g), is larger",
+            "channel first; of degree t they have weights t! / mu! that add up to d^t; the rank bound of the "
+            "paper, (2 (g + d) choose 2 g), is larger",
             [](Check& check) {
               for (Index channels = 1; channels <= 5; ++channels) {
                 for (Index degree = 0; degree <= 6; ++degree) {
@@ -345,27 +340,26 @@ void polynomials(EntryBuilder& entry) {
                          }
                          trial.equal(px::clenshaw(one, x), k == 0 ? T(1) : current, "T_k");
                        })
-      .law<Rational>(Kind::invariant, "facts about Taylor polynomials",
-                     "The derivative of T_g is T_(g-1); T_g(0) = 1; the series of T_g(B) goes on with the "
-                     "stated error",
-                     [](auto& trial) {
-                       using T = ScalarOf<decltype(trial)>;
-                       const Index degree = trial.size("degree");
-                       const T x = trial.number("x", Domain::positive);
-                       const auto p = px::taylor<T>(degree);
-                       trial.equal(px::horner(p, T(0)), T(1), "at 0");
-                       if (degree >= 1) {
-                         trial.equal(px::horner(px::derivative(p), x),
-                                     px::horner(px::taylor<T>(degree - 1), x), "derivative");
-                       }
-                       trial.equal(px::horner(px::taylor<T>(degree + 7), x),
-                                   px::horner(p, x) + px::taylor_error(x, degree, 7), "the rest");
-                     })
+      .law<Rational>(
+          Kind::invariant, "facts about Taylor polynomials",
+          "The derivative of T_g is T_(g-1); T_g(0) = 1; the series of T_g(B) goes on with the stated error",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            const Index degree = trial.size("degree");
+            const T x = trial.number("x", Domain::positive);
+            const auto p = px::taylor<T>(degree);
+            trial.equal(px::horner(p, T(0)), T(1), "at 0");
+            if (degree >= 1) {
+              trial.equal(px::horner(px::derivative(p), x), px::horner(px::taylor<T>(degree - 1), x),
+                          "derivative");
+            }
+            trial.equal(px::horner(px::taylor<T>(degree + 7), x),
+                        px::horner(p, x) + px::taylor_error(x, degree, 7), "the rest");
+          })
       .law<Bounded<Real50>>(
           Kind::bound, "Taylor's remainder",
           "|e^x - T_g(x)| <= |x|^(g+1) / (g+1)! max(1, e^x); for x <= 0 odd degrees lie below and even ones "
-          "above; "
-          "even degrees are positive, and nowhere below their stated minimum",
+          "above; even degrees are positive, and nowhere below their stated minimum",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index degree = trial.size("degree");
@@ -430,47 +424,45 @@ void polynomials(EntryBuilder& entry) {
                 }
               }
             })
-      .once(
-          Kind::bound, "the best polynomial",
-          "Remez's polynomial has errors of equal size, its level, and of alternating sign at g + 2 points, "
-          "so "
-          "that no other of degree g does better (de la Vallee Poussin). Its error is nowhere above the "
-          "level "
-          "by more than the last round changed and a search for hilltops leaves; the level lies between the "
-          "least possible error and that of the Chebyshev expansion",
-          [](Check& check) {
-            using T = Bounded<Real50>;
-            for (const Index radius : {1, 2, 4}) {
-              for (Index degree = 0; degree <= 8; ++degree) {
-                const Real50 B(radius);
-                for (const bool relative : {false, true}) {
-                  const auto best = px::minimax(B, degree, relative, kRounds);
-                  const auto before = px::minimax(B, degree, relative, kRounds - 1);
-                  check.expect(static_cast<Index>(best.points.size()) == degree + 2, "points");
-                  // The same polynomial again, from its points, with all roundings counted.
-                  const auto bounded =
-                      px::levelled(std::vector<T>(best.points.begin(), best.points.end()), relative);
-                  for (std::size_t i = 0; i < best.points.size(); ++i) {
-                    check.expect(i == 0 || best.points[i - 1] < best.points[i], "ascending");
-                    check.equal(px::error_at(bounded.c, bounded.points[i], relative),
-                                i % 2 == 0 ? bounded.level : -bounded.level, "levelled");
+      .once(Kind::bound, "the best polynomial",
+            "Remez's polynomial has errors of equal size, its level, and of alternating sign at g + 2 "
+            "points, so that no other of degree g does better (de la Vallee Poussin). Its error is nowhere "
+            "above the level by more than the last round changed and a search for hilltops leaves; the level "
+            "lies between the least possible error and that of the Chebyshev expansion",
+            [](Check& check) {
+              using T = Bounded<Real50>;
+              for (const Index radius : {1, 2, 4}) {
+                for (Index degree = 0; degree <= 8; ++degree) {
+                  const Real50 B(radius);
+                  for (const bool relative : {false, true}) {
+                    const auto best = px::minimax(B, degree, relative, kRounds);
+                    const auto before = px::minimax(B, degree, relative, kRounds - 1);
+                    check.expect(static_cast<Index>(best.points.size()) == degree + 2, "points");
+                    // The same polynomial again, from its points, with all roundings counted.
+                    const auto bounded =
+                        px::levelled(std::vector<T>(best.points.begin(), best.points.end()), relative);
+                    for (std::size_t i = 0; i < best.points.size(); ++i) {
+                      check.expect(i == 0 || best.points[i - 1] < best.points[i], "ascending");
+                      check.equal(px::error_at(bounded.c, bounded.points[i], relative),
+                                  i % 2 == 0 ? bounded.level : -bounded.level, "levelled");
+                    }
+                    const T level = magnitude(bounded.level);
+                    check.expect(level.value() > Real50(level.error_bound()), "the level is not 0");
+                    const T highest = level + T(excess(best.c, before.c, B, relative));
+                    for (Index j = 0; j <= 100; ++j) {
+                      const T x(Real50(B * (Real50(2 * j) / 100 - 1)));
+                      check.at_most(magnitude(px::error_at(bounded.c, x, relative)), highest,
+                                    "nowhere above its level");
+                    }
+                    if (relative) continue;
+                    check.at_most(px::least_possible_error(T(radius), degree, kTerms), level,
+                                  "least possible");
+                    check.at_most(level, px::chebyshev_error(T(radius), degree, kTerms),
+                                  "better than Chebyshev");
                   }
-                  const T level = magnitude(bounded.level);
-                  check.expect(level.value() > Real50(level.error_bound()), "the level is not 0");
-                  const T highest = level + T(excess(best.c, before.c, B, relative));
-                  for (Index j = 0; j <= 100; ++j) {
-                    const T x(Real50(B * (Real50(2 * j) / 100 - 1)));
-                    check.at_most(magnitude(px::error_at(bounded.c, x, relative)), highest,
-                                  "nowhere above its level");
-                  }
-                  if (relative) continue;
-                  check.at_most(px::least_possible_error(T(radius), degree, kTerms), level, "least possible");
-                  check.at_most(level, px::chebyshev_error(T(radius), degree, kTerms),
-                                "better than Chebyshev");
                 }
               }
-            }
-          });
+            });
 }
 
 // ---- attention ---------------------------------------------------------------------------------
@@ -498,8 +490,7 @@ void limits(EntryBuilder& entry) {
       .limit<RationalExp2>(
           "softmax_attention", "is softmax attention for the scores that it interpolates",
           "With the polynomial that agrees with exp at 0 and at all scores that occur, direct is softmax "
-          "attention "
-          "and direct_causal its causal form, exactly",
+          "attention and direct_causal its causal form, exactly",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n"), channels = trial.size("d");
@@ -561,33 +552,32 @@ void limits(EntryBuilder& entry) {
                         la::taylor_quadratic(in["query"], in["key"], in["value"], in["scale"]()),
                         "1 + s + s^2 / 2");
           })
-      .limit<PrimeField>(
-          "gated_linear_attention", "is gated linear attention on monomials with gates 1",
-          "Sums of weights times values are gated linear attention on the features, and a value of 1 beside "
-          "the "
-          "others gives the sums of weights",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const px::Input<T> in = input_of(trial.in);
-            const Index length = trial.size("n"), width = trial.size("d_v");
-            const auto features = px::featured(in);
-            Arrays<T> gla;
-            gla.real["query"] = features.query;
-            gla.real["key"] = features.key;
-            gla.real["decay"] = Array<T>(features.key.shape(), T(1));
-            gla.real["value"] = Array<T>({length, width + 1}, T(1));
-            gla.real["initial_state"] = Array<T>({features.key.extent(1), width + 1});
-            for (Index t = 0; t < length; ++t) {
-              for (Index j = 0; j < width; ++j) gla.real["value"](t, j) = in.value(t, j);
-            }
-            const auto sums = trial.run_other("gated_linear_attention", "recurrent", gla)["output"];
-            const auto mine = trial.run("direct_causal")["output"];
-            for (Index t = 0; t < length; ++t) {
-              for (Index j = 0; j < width; ++j) {
-                trial.equal(mine(t, j) * sums(t, width), sums(t, j), "output");
-              }
-            }
-          });
+      .limit<PrimeField>("gated_linear_attention", "is gated linear attention on monomials with gates 1",
+                         "Sums of weights times values are gated linear attention on the features, and a "
+                         "value of 1 beside the others gives the sums of weights",
+                         [](auto& trial) {
+                           using T = ScalarOf<decltype(trial)>;
+                           const px::Input<T> in = input_of(trial.in);
+                           const Index length = trial.size("n"), width = trial.size("d_v");
+                           const auto features = px::featured(in);
+                           Arrays<T> gla;
+                           gla.real["query"] = features.query;
+                           gla.real["key"] = features.key;
+                           gla.real["decay"] = Array<T>(features.key.shape(), T(1));
+                           gla.real["value"] = Array<T>({length, width + 1}, T(1));
+                           gla.real["initial_state"] = Array<T>({features.key.extent(1), width + 1});
+                           for (Index t = 0; t < length; ++t) {
+                             for (Index j = 0; j < width; ++j) gla.real["value"](t, j) = in.value(t, j);
+                           }
+                           const auto sums =
+                               trial.run_other("gated_linear_attention", "recurrent", gla)["output"];
+                           const auto mine = trial.run("direct_causal")["output"];
+                           for (Index t = 0; t < length; ++t) {
+                             for (Index j = 0; j < width; ++j) {
+                               trial.equal(mine(t, j) * sums(t, width), sums(t, j), "output");
+                             }
+                           }
+                         });
 }
 
 void attention(EntryBuilder& entry) {
@@ -629,10 +619,8 @@ void attention(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::bound, "from the exponential to the output",
           "When p is e^x up to a factor within 1 +- epsilon, the output is off softmax attention by at most "
-          "(1 - "
-          "sqrt(1 - epsilon^2)) / epsilon times the range of the values; here with the Taylor polynomial, "
-          "whose "
-          "measured epsilon is below its stated largest relative error",
+          "(1 - sqrt(1 - epsilon^2)) / epsilon times the range of the values; here with the Taylor "
+          "polynomial, whose measured epsilon is below its stated largest relative error",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index degree = trial.size("degree"), length = trial.size("n");
@@ -676,9 +664,7 @@ void attention(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::bound, "an upper bound of the scores makes absolute errors enough",
           "Let no score exceed M. If p is e^(x - M) up to delta, then the sum of n weights is off by at most "
-          "n "
-          "delta; "
-          "that p, on [M - 2 B, M], may have the degree of absolute error delta e^B on [-B, B]",
+          "n delta; that p, on [M - 2 B, M], may have the degree of absolute error delta e^B on [-B, B]",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n"), degree = trial.size("degree");
@@ -693,30 +679,28 @@ void attention(EntryBuilder& entry) {
             }
             trial.at_most(magnitude(T(found - exact)), T(length) * delta, "sum of weights");
           })
-      .once(
-          Kind::converges, "higher degrees converge to softmax attention",
-          "Once the degree exceeds the largest score the error of Taylor attention falls with every degree, "
-          "below the "
-          "bound from |x|^(g+1) e^|x| / (g+1)!",
-          [](Check& check) {
-            px::Input<Real50> in = example_tokens<Real50>({});
-            const Array<Real50> truth = softmax_of(in);
-            const Real50 largest = 1;  // |score|, see below
-            Real50 before = 0;
-            for (Index degree = 0; degree <= 30; ++degree) {
-              in.c = px::taylor<Real50>(degree);
-              Real50 error = 0;
-              const Array<Real50> found = px::direct_causal(in);
-              for (Index i = 0; i < 3; ++i) error = maximum(error, Real50(abs(found(i, 0) - truth(i, 0))));
-              const Real50 epsilon = px::taylor_remainder(largest, degree);  // times e^-x at x = -1
-              if (epsilon < 1) {
-                const Real50 bound = 3 * error_metrics::average_error_of_exponentials(epsilon);
-                check.expect(error <= bound, "degree " + std::to_string(degree) + ": " + show(error));
+      .once(Kind::converges, "higher degrees converge to softmax attention",
+            "Once the degree exceeds the largest score the error of Taylor attention falls with every "
+            "degree, below the bound from |x|^(g+1) e^|x| / (g+1)!",
+            [](Check& check) {
+              px::Input<Real50> in = example_tokens<Real50>({});
+              const Array<Real50> truth = softmax_of(in);
+              const Real50 largest = 1;  // |score|, see below
+              Real50 before = 0;
+              for (Index degree = 0; degree <= 30; ++degree) {
+                in.c = px::taylor<Real50>(degree);
+                Real50 error = 0;
+                const Array<Real50> found = px::direct_causal(in);
+                for (Index i = 0; i < 3; ++i) error = maximum(error, Real50(abs(found(i, 0) - truth(i, 0))));
+                const Real50 epsilon = px::taylor_remainder(largest, degree);  // times e^-x at x = -1
+                if (epsilon < 1) {
+                  const Real50 bound = 3 * error_metrics::average_error_of_exponentials(epsilon);
+                  check.expect(error <= bound, "degree " + std::to_string(degree) + ": " + show(error));
+                }
+                check.expect(degree < 2 || error < before, "falls at degree " + std::to_string(degree));
+                before = error;
               }
-              check.expect(degree < 2 || error < before, "falls at degree " + std::to_string(degree));
-              before = error;
-            }
-          });
+            });
 }
 
 // ---- what can go wrong, and the tables ---------------------------------------------------------
@@ -725,8 +709,7 @@ void traps(EntryBuilder& entry) {
   entry
       .once(Kind::invariant, "odd degrees can fail, and say so",
             "Weights that add up to 0 are an error that names the query and the odd degree; weights that add "
-            "up to "
-            "less than 0 give a number that is no average of the values",
+            "up to less than 0 give a number that is no average of the values",
             [](Check& check) {
               using R = Rational;
               px::Input<R> in{Array<R>({1, 1}, R(-1)), Array<R>({1, 1}, R(1)), Array<R>({1, 1}, R(5)),
@@ -749,55 +732,54 @@ void traps(EntryBuilder& entry) {
                            "negative");
               check.equal(px::direct(two)(0, 0), R(-1), "no average of 0 and 1");
             })
-      .once(Kind::invariant, "alternating terms cost digits, whatever the degree",
-            "In float the Taylor polynomial of degree 60 is off e^x by more than e^x itself at x = -12, as a "
-            "sum "
-            "of alternating terms of up to 2 * 10^4; at x = 12 all terms are positive, and it is right up to "
-            "what each term meets: a rounding of its coefficient and two of Horner's rule in every degree",
-            [](Check& check) {
-              const auto p = px::taylor<float>(60);
-              const double below = double{px::horner(p, -12.0F)}, above = double{px::horner(p, 12.0F)};
-              check.expect(std::abs(below / std::exp(-12.0) - 1) > 1, "x = -12");
-              const double roundings = 3 * 60 + 2;  // with one more for this check, which adds up in double
-              const double gamma = roundings * 0x1p-24 / (1 - roundings * 0x1p-24);
-              double terms = 0, underflown = 0, coefficient = 1, power = 1;
-              for (int t = 0; t <= 60; ++t, coefficient /= t, power *= 12) {
-                const bool is_normal = coefficient >= double{std::numeric_limits<float>::min()};
-                (is_normal ? terms : underflown) += coefficient * power;  // the latter may be lost altogether
-              }
-              const double budget = gamma * terms + underflown;
-              check.within(above, std::exp(12.0), budget + std::abs(std::exp(12.0) - terms - underflown),
-                           "x = 12");
-            })
       .once(
-          Kind::erratum, "an order of growth is no degree",
-          "Over B = 1/2, 1, ... 16 and epsilon = 10^-2, 10^-3, 10^-6, 10^-9, 10^-12 the least degrees of the "
-          "Chebyshev expansion for relative error epsilon are 0.4542 to 1.417 times the published order of "
-          "growth at delta = epsilon e^-B; taken literally it grows without bound towards log(1/delta) = B, "
-          "and degrees do not; "
-          "absolute error epsilon for e^(x - M) never needs a larger degree than relative error epsilon",
+          Kind::invariant, "alternating terms cost digits, whatever the degree",
+          "In float the Taylor polynomial of degree 60 is off e^x by more than e^x itself at x = -12, as a "
+          "sum of alternating terms of up to 2 * 10^4; at x = 12 all terms are positive, and it is right up "
+          "to what each term meets: a rounding of its coefficient and two of Horner's rule in every degree",
           [](Check& check) {
-            std::vector<Real50> ratios;
-            for (const char* const radius : {"0.5", "1", "2", "4", "8", "16"}) {
-              const Real50 B(radius);
-              const auto least = [&](auto error, const Real50& epsilon) {
-                return px::least_degree(error, epsilon, 100);
-              };
-              const auto relative = [&](Index k) { return px::chebyshev_relative_error(B, k, kTerms); };
-              const auto absolute = [&](Index k) { return px::chebyshev_error(B, k, kTerms); };
-              for (const char* const accuracy : {"1e-2", "1e-3", "1e-6", "1e-9", "1e-12"}) {
-                const Real50 epsilon(accuracy);
-                const Index degree = least(relative, epsilon);
-                ratios.push_back(degree / px::degree_growth(B, Real50(epsilon * exp(-B))));
-                check.expect(least(absolute, Real50(epsilon * exp(B))) <= degree, "below a known maximum");
-              }
-              const Real50 near = exp(-B * Real50("1.001"));
-              check.expect(px::degree_growth(B, near) > 20 * least(absolute, near), "the pole");
+            const auto p = px::taylor<float>(60);
+            const double below = double{px::horner(p, -12.0F)}, above = double{px::horner(p, 12.0F)};
+            check.expect(std::abs(below / std::exp(-12.0) - 1) > 1, "x = -12");
+            const double roundings = 3 * 60 + 2;  // with one more for this check, which adds up in double
+            const double gamma = roundings * 0x1p-24 / (1 - roundings * 0x1p-24);
+            double terms = 0, underflown = 0, coefficient = 1, power = 1;
+            for (int t = 0; t <= 60; ++t, coefficient /= t, power *= 12) {
+              const bool is_normal = coefficient >= double{std::numeric_limits<float>::min()};
+              (is_normal ? terms : underflown) += coefficient * power;  // the latter may be lost altogether
             }
-            const auto [lowest, highest] = std::minmax_element(ratios.begin(), ratios.end());
-            check.digits(*lowest, "0.4542196006", "B = 16, epsilon = 10^-2: degree 37");
-            check.digits(*highest, "1.417090721", "B = 1, epsilon = 10^-9: degree 10");
-          });
+            const double budget = gamma * terms + underflown;
+            check.within(above, std::exp(12.0), budget + std::abs(std::exp(12.0) - terms - underflown),
+                         "x = 12");
+          })
+      .once(Kind::erratum, "an order of growth is no degree",
+            "Over B = 1/2, 1, ... 16 and epsilon = 10^-2, 10^-3, 10^-6, 10^-9, 10^-12 the least degrees of "
+            "the Chebyshev expansion for relative error epsilon are 0.4542 to 1.417 times the published "
+            "order of growth at delta = epsilon e^-B; taken literally it grows without bound towards "
+            "log(1/delta) = B, and degrees do not; absolute error epsilon for e^(x - M) never needs a larger "
+            "degree than relative error epsilon",
+            [](Check& check) {
+              std::vector<Real50> ratios;
+              for (const char* const radius : {"0.5", "1", "2", "4", "8", "16"}) {
+                const Real50 B(radius);
+                const auto least = [&](auto error, const Real50& epsilon) {
+                  return px::least_degree(error, epsilon, 100);
+                };
+                const auto relative = [&](Index k) { return px::chebyshev_relative_error(B, k, kTerms); };
+                const auto absolute = [&](Index k) { return px::chebyshev_error(B, k, kTerms); };
+                for (const char* const accuracy : {"1e-2", "1e-3", "1e-6", "1e-9", "1e-12"}) {
+                  const Real50 epsilon(accuracy);
+                  const Index degree = least(relative, epsilon);
+                  ratios.push_back(degree / px::degree_growth(B, Real50(epsilon * exp(-B))));
+                  check.expect(least(absolute, Real50(epsilon * exp(B))) <= degree, "below a known maximum");
+                }
+                const Real50 near = exp(-B * Real50("1.001"));
+                check.expect(px::degree_growth(B, near) > 20 * least(absolute, near), "the pole");
+              }
+              const auto [lowest, highest] = std::minmax_element(ratios.begin(), ratios.end());
+              check.digits(*lowest, "0.4542196006", "B = 16, epsilon = 10^-2: degree 37");
+              check.digits(*highest, "1.417090721", "B = 1, epsilon = 10^-9: degree 10");
+            });
 }
 
 void costs(EntryBuilder& entry) {

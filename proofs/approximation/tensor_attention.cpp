@@ -394,8 +394,7 @@ void invariants(EntryBuilder& entry) {
           })
       .law<RationalExp2>(Kind::invariant, "queries of 0, and a single token",
                          "Queries of 0 read the product of the means of all sources; with one token a query "
-                         "reads the product "
-                         "of its values",
+                         "reads the product of its values",
                          [](auto& trial) {
                            using T = ScalarOf<decltype(trial)>;
                            ta::Input<T> in = input_of(trial.in);
@@ -419,29 +418,29 @@ void invariants(EntryBuilder& entry) {
                            trial.equal(ta::online(in), product, "one token");
                            trial.equal(ta::factored(in, c), product, "one token, polynomial");
                          })
-      .law<RationalExp2>(
-          Kind::invariant, "an output is an average",
-          "With an even Taylor polynomial weights are positive, so that every output lies between "
-          "the least and the largest product of values",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const ta::Input<T> in = input_of(trial.in);
-            const auto output = trial.run("factored")["output"];
-            for (Index l = 0; l < trial.size("d_v"); ++l) {
-              T least(0), largest(0);
-              bool first = true;
-              const std::vector<T> one(static_cast<std::size_t>(trial.size("d_v")), T(1));
-              ta::for_each_tuple(in, 0, trial.size("n"), {}, one, [&](const T&, const std::vector<T>& value) {
-                const T& v = value[static_cast<std::size_t>(l)];
-                least = first || v < least ? v : least;
-                largest = first || largest < v ? v : largest;
-                first = false;
-              });
-              for (Index i = 0; i < trial.size("n"); ++i) {
-                trial.expect(least <= output(i, l) && output(i, l) <= largest, "outside");
-              }
-            }
-          });
+      .law<RationalExp2>(Kind::invariant, "an output is an average",
+                         "With an even Taylor polynomial weights are positive, so that every output lies "
+                         "between the least and the largest product of values",
+                         [](auto& trial) {
+                           using T = ScalarOf<decltype(trial)>;
+                           const ta::Input<T> in = input_of(trial.in);
+                           const auto output = trial.run("factored")["output"];
+                           for (Index l = 0; l < trial.size("d_v"); ++l) {
+                             T least(0), largest(0);
+                             bool first = true;
+                             const std::vector<T> one(static_cast<std::size_t>(trial.size("d_v")), T(1));
+                             ta::for_each_tuple(in, 0, trial.size("n"), {}, one,
+                                                [&](const T&, const std::vector<T>& value) {
+                                                  const T& v = value[static_cast<std::size_t>(l)];
+                                                  least = first || v < least ? v : least;
+                                                  largest = first || largest < v ? v : largest;
+                                                  first = false;
+                                                });
+                             for (Index i = 0; i < trial.size("n"); ++i) {
+                               trial.expect(least <= output(i, l) && output(i, l) <= largest, "outside");
+                             }
+                           }
+                         });
 }
 
 void bounds(EntryBuilder& entry) {
@@ -449,8 +448,7 @@ void bounds(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::bound, "small entries need small degrees",
           "Entries of modulus at most B have scores up to B^k with the scale 1 / d; then every output of "
-          "degree "
-          "g is off by at most the stated fraction of the range of the products of values",
+          "degree g is off by at most the stated fraction of the range of the products of values",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n"), channels = trial.size("d");
@@ -499,8 +497,7 @@ void bounds(EntryBuilder& entry) {
           })
       .once(Kind::bound, "the bound is attained",
             "Scores +-X, where the Taylor polynomial of even degree errs most and least: with weights chosen "
-            "to "
-            "balance, the error is within a hundredth of what relative errors of that size can do at best",
+            "to balance, the error is within a hundredth of what relative errors of that size can do at best",
             [](Check& check) {
               // Two tuples with relative errors e_1 > 0 at -X and e_2 < 0 at X and true weights w and 1 - w;
               // the best w makes the error largest: a grid finds it.
@@ -545,8 +542,7 @@ void traps(EntryBuilder& entry) {
   entry
       .once(Kind::invariant, "a polynomial notices a common shift of the scores",
             "e^(x + a) = e^a e^x, so exact attention does not change when a number is added to all scores; "
-            "with "
-            "degree 2 it does",
+            "with degree 2 it does",
             [](Check& check) {
               using R = RationalExp2;
               ta::Input<R> in{
@@ -576,15 +572,14 @@ void traps(EntryBuilder& entry) {
                              "message: " + message);
               }
             })
-      .once(
-          Kind::erratum, "the rank in the paper and the monomials that occur",
-          "For 8 channels and degree 3 the paper's bounds on the rank are 74 613 for order 2 and 38 567 100 "
-          "for order 3; 165 monomials occur",
-          [](Check& check) {
-            check.equal(px::monomial_count(8, 3), Index{165}, "monomials");
-            check.equal(ta::paper_rank(8, 3, 2), Index{74613}, "order 2");
-            check.equal(ta::paper_rank(8, 3, 3), Index{38567100}, "order 3");
-          })
+      .once(Kind::erratum, "the rank in the paper and the monomials that occur",
+            "For 8 channels and degree 3 the paper's bounds on the rank are 74 613 for order 2 and 38 567 "
+            "100 for order 3; 165 monomials occur",
+            [](Check& check) {
+              check.equal(px::monomial_count(8, 3), Index{165}, "monomials");
+              check.equal(ta::paper_rank(8, 3, 2), Index{74613}, "order 2");
+              check.equal(ta::paper_rank(8, 3, 3), Index{38567100}, "order 3");
+            })
       .once(Kind::erratum, "the scale that the abstract omits",
             "Without 1 / d, as in the abstract's formula, the worked example has other outputs",
             [](Check& check) {

@@ -157,45 +157,41 @@ void gradients_agree(CoreTrial& trial) {
 
 const std::map<std::string, Index> kWider{{"d_k", 10}, {"d_v", 12}};
 
-const FastLaw gated{
-    "gated_linear_attention", "fast: decay and outer product",
-    "Core 2 with a decay of every channel agrees with gated linear attention, for decays from "
-    "0 to 1 and every chunk",
-    kWider, [](CoreTrial& trial) {
-      const Gated problem(trial);
-      Call call(problem.in, problem.log_decay, problem.chunk);
-      call.run();
-      agree_with_recurrence(trial, problem, call);
-    }};
+const FastLaw gated{"gated_linear_attention", "fast: decay and outer product",
+                    "Core 2 with a decay of every channel agrees with gated linear attention, for decays "
+                    "from 0 to 1 and every chunk",
+                    kWider, [](CoreTrial& trial) {
+                      const Gated problem(trial);
+                      Call call(problem.in, problem.log_decay, problem.chunk);
+                      call.run();
+                      agree_with_recurrence(trial, problem, call);
+                    }};
 
-const FastLaw gated_in_parts{
-    "gated_linear_attention", "fast: decay and outer product, in two parts",
-    "Core 2 run in two parts, the second from the state that the first left, agrees with gated linear "
-    "attention on all tokens",
-    kWider, [](CoreTrial& trial) {
-      const Gated problem(trial);
-      Call call(problem.in, problem.log_decay, problem.chunk);
-      if (call.n > 1) {
-        call.run_in_two_parts(trial.integer("cut", 1, call.n - 1));
-      } else {
-        call.run();
-      }
-      agree_with_recurrence(trial, problem, call);
-    }};
+const FastLaw gated_in_parts{"gated_linear_attention", "fast: decay and outer product, in two parts",
+                             "Core 2 run in two parts, the second from the state that the first left, agrees "
+                             "with gated linear attention on all tokens",
+                             kWider, [](CoreTrial& trial) {
+                               const Gated problem(trial);
+                               Call call(problem.in, problem.log_decay, problem.chunk);
+                               if (call.n > 1) {
+                                 call.run_in_two_parts(trial.integer("cut", 1, call.n - 1));
+                               } else {
+                                 call.run();
+                               }
+                               agree_with_recurrence(trial, problem, call);
+                             }};
 
-const FastLaw gated_backward{
-    "gated_linear_attention", "fast: decay and outer product, gradients",
-    "The gradients of core 2 agree with those of gated linear attention; that of log alpha is alpha times "
-    "that of alpha",
-    kWider, gradients_agree};
+const FastLaw gated_backward{"gated_linear_attention", "fast: decay and outer product, gradients",
+                             "The gradients of core 2 agree with those of gated linear attention; that of "
+                             "log alpha is alpha times that of alpha",
+                             kWider, gradients_agree};
 
 // ---- Mamba-2: a decay of every token -----------------------------------------------------------
 
 const FastLaw ssd{
     "mamba2_ssd",
     "fast: decay and outer product",
-    "Core 2 with a decay of every token agrees with Mamba-2 without the skip: q = C, k = B, v = "
-    "xbar",
+    "Core 2 with a decay of every token agrees with Mamba-2 without the skip: q = C, k = B, v = xbar",
     {{"n", 4}, {"d_k", 15}, {"d_v", 15}},
     [](CoreTrial& trial) {
       const Array<double> log_decay = logarithms(trial.in["decay"]);
@@ -252,12 +248,12 @@ void retention_agrees(CoreTrial& trial) {
   agree(trial, "state", retention::turned_back(call.state(), turns, n), text["state"], state_budget);
 }
 
-const FastLaw retention_law{"retention",
-                            "fast: decay and outer product",
-                            "Core 2 with one decay of the head, on rotated queries and keys, agrees with "
-                            "retention",
-                            {{"n", 2}, {"pairs", 5}, {"d_v", 12}},
-                            retention_agrees};
+const FastLaw retention_law{
+    "retention",
+    "fast: decay and outer product",
+    "Core 2 with one decay of the head, on rotated queries and keys, agrees with retention",
+    {{"n", 2}, {"pairs", 5}, {"d_v", 12}},
+    retention_agrees};
 
 // ---- linear attention: no decay ----------------------------------------------------------------
 
@@ -312,12 +308,12 @@ void linear_attention_agrees(CoreTrial& trial) {
   agree(trial, "normaliser", normaliser, text["normaliser"], normaliser_budget);
 }
 
-const FastLaw linear_attention_law{"linear_attention",
-                                   "fast: decay and outer product",
-                                   "Core 2 without decay agrees with linear attention: a channel of values "
-                                   "that are all 1 sums the keys",
-                                   {{"n", 2}, {"m", 9}, {"d_v", 12}},
-                                   linear_attention_agrees};
+const FastLaw linear_attention_law{
+    "linear_attention",
+    "fast: decay and outer product",
+    "Core 2 without decay agrees with linear attention: a channel of values that are all 1 sums the keys",
+    {{"n", 2}, {"m", 9}, {"d_v", 12}},
+    linear_attention_agrees};
 
 }  // namespace
 }  // namespace etalon::fast_laws

@@ -61,9 +61,8 @@ const std::map<std::string, Index> kWider{{"n", 1}, {"d_k", 6}, {"d_v", 9}};
 
 const FastLaw plain{
     "delta_rule", "fast: delta rule",
-    "Core 3 without a gate agrees with the delta rule, for keys of length 1 and beta from 0 to "
-    "2",
-    kWider, [](CoreTrial& trial) {
+    "Core 3 without a gate agrees with the delta rule, for keys of length 1 and beta from 0 to 2", kWider,
+    [](CoreTrial& trial) {
       make_stable(trial);
       const Arrays<double>& in = trial.in;
       agree_with_recurrence(trial,

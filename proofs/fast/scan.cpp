@@ -138,13 +138,12 @@ void selective_scan_agrees(CoreTrial& trial) {
   }
 }
 
-const FastLaw real{
-    "mamba_s6",
-    "fast: selective scan",
-    "The real scan agrees with Mamba's S6 with the Euler step: softplus of the steps, groups of "
-    "channels, with and without skip, gate and initial state",
-    {{"n", 4}, {"width", 10}, {"N", 6}},
-    selective_scan_agrees};
+const FastLaw real{"mamba_s6",
+                   "fast: selective scan",
+                   "The real scan agrees with Mamba's S6 with the Euler step: softplus of the steps, groups "
+                   "of channels, with and without skip, gate and initial state",
+                   {{"n", 4}, {"width", 10}, {"N", 6}},
+                   selective_scan_agrees};
 
 // ---- complex -----------------------------------------------------------------------------------
 

@@ -239,22 +239,22 @@ void identities(EntryBuilder& entry) {
             in.real["decay"] = open.decay;
             trial.equal(arrays_of(gd::rescaled(open)), trial.run("recurrent", in, scalar), "rescaled");
           })
-      .law<PrimeField>(Kind::same, "gates exactly 0",
-                       "All forms stay equal when gates are 0 or 1, because they multiply decays and never "
-                       "divide them",
-                       [](auto& trial) {
-                         using T = ScalarOf<decltype(trial)>;
-                         for (const char* name : {"decay", "channel_decay"}) {
-                           for (T& gate : trial.in.real[name].values()) {
-                             const Index pick = trial.integer(
-                                 name + std::to_string(&gate - trial.in.real[name].values().data()), 0, 3);
-                             if (pick <= 1) gate = T(pick);
-                           }
-                         }
-                         const auto truth = trial.run("recurrent");
-                         trial.equal(trial.run("chunked"), truth, "chunked");
-                         trial.equal(trial.run("pairwise"), truth, "pairwise");
-                       })
+      .law<PrimeField>(
+          Kind::same, "gates exactly 0",
+          "All forms stay equal when gates are 0 or 1, because they multiply decays and never divide them",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            for (const char* name : {"decay", "channel_decay"}) {
+              for (T& gate : trial.in.real[name].values()) {
+                const Index pick =
+                    trial.integer(name + std::to_string(&gate - trial.in.real[name].values().data()), 0, 3);
+                if (pick <= 1) gate = T(pick);
+              }
+            }
+            const auto truth = trial.run("recurrent");
+            trial.equal(trial.run("chunked"), truth, "chunked");
+            trial.equal(trial.run("pairwise"), truth, "pairwise");
+          })
       .law<PrimeField>(Kind::same, "equal gates in all channels are one gate",
                        "KDA with the same gate in every channel is Gated DeltaNet",
                        [](auto& trial) {
@@ -282,20 +282,20 @@ void identities(EntryBuilder& entry) {
               trial.equal(out.state, truth.state, form);
             }
           })
-      .law<PrimeField>(
-          Kind::erratum, "naive DeltaProduct ignores its scale",
-          "The released reference takes a scale and does not use it: outputs differ by that factor, states "
-          "not at all",
-          [](auto& trial) {
-            const auto in = drawn_product(trial, 2);
-            const auto naive = gd::product::recurrent_without_scale(in);
-            auto truth = gd::product::recurrent(in);
-            trial.equal(naive.state, truth.state, "state");
-            for (Index i = 0; i < truth.output.size(); ++i) {
-              const auto at = static_cast<std::size_t>(i);
-              trial.equal(in.scale * naive.output.values()[at], truth.output.values()[at], "output");
-            }
-          });
+      .law<PrimeField>(Kind::erratum, "naive DeltaProduct ignores its scale",
+                       "The released reference takes a scale and does not use it: outputs differ by that "
+                       "factor, states not at all",
+                       [](auto& trial) {
+                         const auto in = drawn_product(trial, 2);
+                         const auto naive = gd::product::recurrent_without_scale(in);
+                         auto truth = gd::product::recurrent(in);
+                         trial.equal(naive.state, truth.state, "state");
+                         for (Index i = 0; i < truth.output.size(); ++i) {
+                           const auto at = static_cast<std::size_t>(i);
+                           trial.equal(in.scale * naive.output.values()[at], truth.output.values()[at],
+                                       "output");
+                         }
+                       });
 }
 
 void transitions(EntryBuilder& entry) {
@@ -318,9 +318,8 @@ void transitions(EntryBuilder& entry) {
           })
       .law<RationalExp2>(
           Kind::bound, "what is stable",
-          "Without values, for unit keys and beta between 0 and 2: |S_t| <= max gate "
-          "|S_{t-1}| with one gate and with many; and I + b a^T with b = -eta a, 0 <= eta "
-          "|a|^2 <= 2, never grows",
+          "Without values, for unit keys and beta between 0 and 2: |S_t| <= max gate |S_{t-1}| with one gate "
+          "and with many; and I + b a^T with b = -eta a, 0 <= eta |a|^2 <= 2, never grows",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             auto one = one_transition(trial.in);
@@ -528,8 +527,8 @@ void limits(EntryBuilder& entry) {
                          })
       .limit<PrimeField>(
           "gated_linear_attention", "with orthogonal keys it is scalar-gated linear attention",
-          "While keys are orthogonal to all before them, and nothing is stored yet, only the "
-          "gate remains, on values beta v",
+          "While keys are orthogonal to all before them, and nothing is stored yet, only the gate remains, "
+          "on values beta v",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index count = std::min(trial.size("n"), trial.size("d_k"));
@@ -647,15 +646,14 @@ void gates(EntryBuilder& entry) {
             check.equal(gd::chunked(in, 3).output(2, 0), 1.5F, "chunked");
             check.expect(!finite(gd::rescaled(in).output(2, 0)), "the rescaled form is finite");
           })
-      .once(
-          Kind::erratum, "a decay or its logarithm",
-          "The note on RWKV-7 takes w = e^(-e^x) inside the operator, the fast operator takes the logarithm "
-          "-e^x: fed with x where the other is expected, a gate of e^-1 becomes 1",
-          [](Check& check) {
-            const Real50 x = 0;
-            check.digits(exp(-exp(x)), "0.36787944117144", "from x");
-            check.digits(exp(x), "1", "x taken for a logarithm");
-          })
+      .once(Kind::erratum, "a decay or its logarithm",
+            "The note on RWKV-7 takes w = e^(-e^x) inside the operator, the fast operator takes the "
+            "logarithm -e^x: fed with x where the other is expected, a gate of e^-1 becomes 1",
+            [](Check& check) {
+              const Real50 x = 0;
+              check.digits(exp(-exp(x)), "0.36787944117144", "from x");
+              check.digits(exp(x), "1", "x taken for a logarithm");
+            })
       .once(
           Kind::erratum, "names of the rank-one part",
           "Comments of the released code write S (I + alpha beta^T): their alpha reads and their beta "

@@ -245,8 +245,7 @@ void gradient_identities(EntryBuilder& entry) {
   entry.law<PrimeField, Rational>(
       Kind::gradient, "inner products of gradients",
       "sum <v, dv> = sum <o, do> and, channel by channel, sum q dq = sum k dk, when neither the initial "
-      "state nor a "
-      "gradient of the final state is there",
+      "state nor a gradient of the final state is there",
       [](auto& trial) {
         using T = ScalarOf<decltype(trial)>;
         trial.in = draw_inputs<T>(trial.entry(), trial.drawn(), true);
@@ -309,8 +308,7 @@ void traps(EntryBuilder& entry) {
   entry.once(
       Kind::invariant, "the parallel form overflows, the chunked one does not",
       "With every gate 2^(-1/16) float32 loses the parallel form from token 2048 on; the chunked form stays "
-      "within "
-      "its rounding budget",
+      "within its rounding budget",
       [](Check& check) {
         const Index length = 2100;
         const auto inputs = [&]<class T>(T) {

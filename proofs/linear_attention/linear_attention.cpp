@@ -325,8 +325,7 @@ void limits(EntryBuilder& entry) {
       .limit<PrimeField, Rational>(
           "delta_rule", "is the delta rule for orthonormal keys",
           "Under keys that are different unit vectors, beta 1 and no initial state the delta rule has "
-          "nothing "
-          "to correct",
+          "nothing to correct",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n");
@@ -393,25 +392,24 @@ void limits(EntryBuilder& entry) {
 
 void invariants(EntryBuilder& entry) {
   entry
-      .law<PrimeField, Rational>(
-          Kind::invariant, "weights add up to 1",
-          "A constant value comes back as it is, and the first token reads its own value; without memory and "
-          "epsilon",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const Settings divided = with(trial, {{"normalised", 1}});
-            auto constant = from_nothing(trial.in);
-            const auto first = trial.run("quadratic", constant, divided)["output"];
-            for (Index j = 0; j < trial.size("d_v"); ++j) {
-              trial.equal(first(0, j), trial.in["value"](0, j), "first output");
-            }
-            const T value = trial.number("constant");
-            constant.real["value"] = Array<T>(trial.in["value"].shape(), value);
-            for (const char* form : {"recurrent", "noncausal"}) {
-              trial.equal(trial.run(form, constant, divided)["output"],
-                          Array<T>(trial.in["value"].shape(), value), form);
-            }
-          })
+      .law<PrimeField, Rational>(Kind::invariant, "weights add up to 1",
+                                 "A constant value comes back as it is, and the first token reads its own "
+                                 "value; without memory and epsilon",
+                                 [](auto& trial) {
+                                   using T = ScalarOf<decltype(trial)>;
+                                   const Settings divided = with(trial, {{"normalised", 1}});
+                                   auto constant = from_nothing(trial.in);
+                                   const auto first = trial.run("quadratic", constant, divided)["output"];
+                                   for (Index j = 0; j < trial.size("d_v"); ++j) {
+                                     trial.equal(first(0, j), trial.in["value"](0, j), "first output");
+                                   }
+                                   const T value = trial.number("constant");
+                                   constant.real["value"] = Array<T>(trial.in["value"].shape(), value);
+                                   for (const char* form : {"recurrent", "noncausal"}) {
+                                     trial.equal(trial.run(form, constant, divided)["output"],
+                                                 Array<T>(trial.in["value"].shape(), value), form);
+                                   }
+                                 })
       .law<PrimeField, Rational>(
           Kind::invariant, "a factor of a query's features cancels",
           "Multiplying the features of every query by a number of its own changes no normalised output "
@@ -443,28 +441,29 @@ void invariants(EntryBuilder& entry) {
             trial.equal(trial.run("noncausal_quadratic", permuted)["output"],
                         reordered(truth["output"], order), "noncausal_quadratic");
           })
-      .law<PrimeField, Rational>(
-          Kind::invariant, "where epsilon may be added",
-          "Adding epsilon to every entry of the normaliser adds epsilon times the sum of a query's features "
-          "to its denominator",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const T epsilon = trial.in["epsilon"]();
-            auto ported = trial.in;
-            ported.real.erase("epsilon");
-            for (T& number : ported.real["initial_normaliser"].values()) number += epsilon;
-            const Settings divided = with(trial, {{"normalised", 1}});
-            const auto port = trial.run("recurrent", ported, divided)["output"];
-            const la::Sums<T> sums = la::quadratic(input_of(trial.in));
-            for (Index t = 0; t < trial.size("n"); ++t) {
-              T features(0);
-              for (Index i = 0; i < trial.size("m"); ++i) features += trial.in["query"](t, i);
-              for (Index j = 0; j < trial.size("d_v"); ++j) {
-                trial.equal(port(t, j) * (sums.denominator(t) + epsilon * features), sums.numerator(t, j),
-                            "output");
-              }
-            }
-          })
+      .law<PrimeField, Rational>(Kind::invariant, "where epsilon may be added",
+                                 "Adding epsilon to every entry of the normaliser adds epsilon times the sum "
+                                 "of a query's features to its denominator",
+                                 [](auto& trial) {
+                                   using T = ScalarOf<decltype(trial)>;
+                                   const T epsilon = trial.in["epsilon"]();
+                                   auto ported = trial.in;
+                                   ported.real.erase("epsilon");
+                                   for (T& number : ported.real["initial_normaliser"].values())
+                                     number += epsilon;
+                                   const Settings divided = with(trial, {{"normalised", 1}});
+                                   const auto port = trial.run("recurrent", ported, divided)["output"];
+                                   const la::Sums<T> sums = la::quadratic(input_of(trial.in));
+                                   for (Index t = 0; t < trial.size("n"); ++t) {
+                                     T features(0);
+                                     for (Index i = 0; i < trial.size("m"); ++i)
+                                       features += trial.in["query"](t, i);
+                                     for (Index j = 0; j < trial.size("d_v"); ++j) {
+                                       trial.equal(port(t, j) * (sums.denominator(t) + epsilon * features),
+                                                   sums.numerator(t, j), "output");
+                                     }
+                                   }
+                                 })
       .law<PrimeField, Rational>(
           Kind::invariant, "padding is a mask on features",
           "Padded tokens whose key features are 0 are as good as absent",
@@ -494,25 +493,24 @@ void invariants(EntryBuilder& entry) {
                            trial.run("noncausal", in, with(trial, {{"normalised", 0}, {"d_v", length}}));
                        trial.expect(rank_of(weights["output"]) <= trial.size("m"), "rank above m");
                      })
-      .once(
-          Kind::bound, "softmax has no finite map",
-          "With a single channel, queries and keys 0, 1, ..., n - 1 give the weights e^(t s), a Vandermonde "
-          "matrix of rank n: no map with fewer than n features has these weights, whatever n is. Features "
-          "of degree up to 2 stop at rank 3",
-          [](Check& check) {
-            using R = RationalExp2;
-            for (Index length = 1; length <= 7; ++length) {
-              Array<R> softmax({length, length}), polynomial({length, length});
-              for (Index t = 0; t < length; ++t) {
-                for (Index s = 0; s < length; ++s) {
-                  softmax(t, s) = exp(R(t * s));
-                  polynomial(t, s) = la::taylor_exponential(R(t * s), 2);
+      .once(Kind::bound, "softmax has no finite map",
+            "With a single channel, queries and keys 0, 1, ..., n - 1 give the weights e^(t s), a "
+            "Vandermonde matrix of rank n: no map with fewer than n features has these weights, whatever n "
+            "is. Features of degree up to 2 stop at rank 3",
+            [](Check& check) {
+              using R = RationalExp2;
+              for (Index length = 1; length <= 7; ++length) {
+                Array<R> softmax({length, length}), polynomial({length, length});
+                for (Index t = 0; t < length; ++t) {
+                  for (Index s = 0; s < length; ++s) {
+                    softmax(t, s) = exp(R(t * s));
+                    polynomial(t, s) = la::taylor_exponential(R(t * s), 2);
+                  }
                 }
+                check.equal(rank_of(softmax), length, "softmax");
+                check.equal(rank_of(polynomial), std::min(length, Index{3}), "Taylor");
               }
-              check.equal(rank_of(softmax), length, "softmax");
-              check.equal(rank_of(polynomial), std::min(length, Index{3}), "Taylor");
-            }
-          });
+            });
 }
 
 void feature_maps(EntryBuilder& entry) {
@@ -679,26 +677,25 @@ void feature_maps(EntryBuilder& entry) {
 
 void taylor(EntryBuilder& entry) {
   entry
-      .law<Bounded<Real50>>(Kind::same, "Taylor features give the Taylor polynomial",
-                            "Both layouts, 1 + d + d^2 and 1 + d + d (d + 1) / 2 wide, have the inner "
-                            "product 1 + s + s^2 / 2 at "
-                            "s = q . k / sqrt(d); so the layer on features is the layer on the kernel",
-                            [](auto& trial) {
-                              using T = ScalarOf<decltype(trial)>;
-                              const Index length = trial.size("n"), d = trial.size("m");
-                              const auto query = trial.array("raw query", {length, d}),
-                                         key = trial.array("raw key", {length, d});
-                              const T scale = T(1) / sqrt(T(d));
-                              const auto kernel = la::taylor_quadratic(query, key, trial.in["value"], scale);
-                              const auto compare = [&](const auto& map, Index width, const char* what) {
-                                const auto in =
-                                    tokens(la::mapped(map, query), la::mapped(map, key), trial.in["value"]);
-                                trial.equal(T(in.key.extent(1)), T(width), "width");
-                                trial.equal(la::normalised(la::recurrent(in).sums, T(0)), kernel, what);
-                              };
-                              compare(la::Taylor(), 1 + d + d * d, "full");
-                              compare(la::TaylorCompact(), 1 + d + d * (d + 1) / 2, "compact");
-                            })
+      .law<Bounded<Real50>>(
+          Kind::same, "Taylor features give the Taylor polynomial",
+          "Both layouts, 1 + d + d^2 and 1 + d + d (d + 1) / 2 wide, have the inner product 1 + s + s^2 / 2 "
+          "at s = q . k / sqrt(d); so the layer on features is the layer on the kernel",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            const Index length = trial.size("n"), d = trial.size("m");
+            const auto query = trial.array("raw query", {length, d}),
+                       key = trial.array("raw key", {length, d});
+            const T scale = T(1) / sqrt(T(d));
+            const auto kernel = la::taylor_quadratic(query, key, trial.in["value"], scale);
+            const auto compare = [&](const auto& map, Index width, const char* what) {
+              const auto in = tokens(la::mapped(map, query), la::mapped(map, key), trial.in["value"]);
+              trial.equal(T(in.key.extent(1)), T(width), "width");
+              trial.equal(la::normalised(la::recurrent(in).sums, T(0)), kernel, what);
+            };
+            compare(la::Taylor(), 1 + d + d * d, "full");
+            compare(la::TaylorCompact(), 1 + d + d * (d + 1) / 2, "compact");
+          })
       .law<PrimeField, Rational>(Kind::invariant, "the Taylor polynomial of degree 2 is a square and a half",
                                  "1 + s + s^2 / 2 = ((s + 1)^2 + 1) / 2",
                                  [](auto& trial) {
@@ -707,46 +704,45 @@ void taylor(EntryBuilder& entry) {
                                    trial.equal(T(2) * la::taylor_exponential(s, 2),
                                                (s + T(1)) * (s + T(1)) + T(1), "polynomial");
                                  })
-      .law<Rational>(
-          Kind::bound, "Taylor weights are positive and lose their order",
-          "Polynomials of even degree are positive, that of degree 2 is at least 1/2; below -1 it falls as s "
-          "grows, so the worst keys weigh most; odd degrees are negative somewhere",
+      .law<Rational>(Kind::bound, "Taylor weights are positive and lose their order",
+                     "Polynomials of even degree are positive, that of degree 2 is at least 1/2; below -1 it "
+                     "falls as s grows, so the worst keys weigh most; odd degrees are negative somewhere",
+                     [](auto& trial) {
+                       using T = ScalarOf<decltype(trial)>;
+                       const T s = T(3) * trial.number("s"), gap = trial.number("gap", Domain::positive);
+                       trial.expect(la::taylor_exponential(s, 2) >= T(1) / T(2), "at least 1/2");
+                       for (const Index degree : {4, 6, 8}) {
+                         trial.expect(T(0) < la::taylor_exponential(s, degree), "even degree");
+                       }
+                       const T low = T(-1) - magnitude(s) - gap, high = T(-1) - magnitude(s);
+                       trial.expect(la::taylor_exponential(high, 2) < la::taylor_exponential(low, 2),
+                                    "order lost");
+                       for (const Index degree : {1, 3, 5, 7}) {
+                         trial.expect(la::taylor_exponential(T(-degree - 1), degree) < T(0), "odd degree");
+                       }
+                     })
+      .law<Bounded<Real50>>(
+          Kind::bound, "how far the Taylor polynomial is off",
+          "|e^s - T| <= |s|^(p+1) / (p+1)! max(1, e^s) for degree p (Lagrange); for degree 2 and |s| <= r "
+          "the relative error is at most delta(r), reached at -r; T e^-s falls",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
-            const T s = T(3) * trial.number("s"), gap = trial.number("gap", Domain::positive);
-            trial.expect(la::taylor_exponential(s, 2) >= T(1) / T(2), "at least 1/2");
-            for (const Index degree : {4, 6, 8}) {
-              trial.expect(T(0) < la::taylor_exponential(s, degree), "even degree");
+            const T s = T(4) * (trial.number("s", Domain::gate) - T(1) / T(2));
+            const T less = s - trial.number("gap", Domain::gate);
+            T term(1);
+            for (Index degree = 0; degree <= 6; ++degree) {
+              term = term * magnitude(s) / T(degree + 1);
+              const T error = magnitude(T(exp(s) - la::taylor_exponential(s, degree)));
+              trial.at_most(error, term * maximum(T(1), exp(s)), "Lagrange");
             }
-            const T low = T(-1) - magnitude(s) - gap, high = T(-1) - magnitude(s);
-            trial.expect(la::taylor_exponential(high, 2) < la::taylor_exponential(low, 2), "order lost");
-            for (const Index degree : {1, 3, 5, 7}) {
-              trial.expect(la::taylor_exponential(T(-degree - 1), degree) < T(0), "odd degree");
-            }
+            const T r = magnitude(s);
+            const T relative = magnitude(T(la::taylor_exponential(s, 2) * exp(T(-s)) - T(1)));
+            trial.at_most(relative, la::taylor_relative_error(r), "relative error");
+            trial.equal(la::taylor_exponential(T(-r), 2) * exp(r) - T(1), la::taylor_relative_error(r),
+                        "reached at -r");
+            trial.at_most(la::taylor_exponential(s, 2) * exp(T(-s)),
+                          la::taylor_exponential(less, 2) * exp(T(-less)), "T e^-s falls");
           })
-      .law<Bounded<Real50>>(Kind::bound, "how far the Taylor polynomial is off",
-                            "|e^s - T| <= |s|^(p+1) / (p+1)! max(1, e^s) for degree p (Lagrange); for degree "
-                            "2 and |s| <= r the "
-                            "relative error is at most delta(r), reached at -r; T e^-s falls",
-                            [](auto& trial) {
-                              using T = ScalarOf<decltype(trial)>;
-                              const T s = T(4) * (trial.number("s", Domain::gate) - T(1) / T(2));
-                              const T less = s - trial.number("gap", Domain::gate);
-                              T term(1);
-                              for (Index degree = 0; degree <= 6; ++degree) {
-                                term = term * magnitude(s) / T(degree + 1);
-                                const T error = magnitude(T(exp(s) - la::taylor_exponential(s, degree)));
-                                trial.at_most(error, term * maximum(T(1), exp(s)), "Lagrange");
-                              }
-                              const T r = magnitude(s);
-                              const T relative =
-                                  magnitude(T(la::taylor_exponential(s, 2) * exp(T(-s)) - T(1)));
-                              trial.at_most(relative, la::taylor_relative_error(r), "relative error");
-                              trial.equal(la::taylor_exponential(T(-r), 2) * exp(r) - T(1),
-                                          la::taylor_relative_error(r), "reached at -r");
-                              trial.at_most(la::taylor_exponential(s, 2) * exp(T(-s)),
-                                            la::taylor_exponential(less, 2) * exp(T(-less)), "T e^-s falls");
-                            })
       .law<Bounded<Real50>>(
           Kind::bound, "how far Taylor attention is off",
           "With all scores in [-r, r], r <= 1.3, causal Taylor attention and softmax attention differ by at "
@@ -826,30 +822,30 @@ double share(const std::vector<double>& query, const std::vector<double>& first,
 
 void errata(EntryBuilder& entry) {
   entry
-      .law<RationalExp2>(
-          Kind::erratum, "a mask on keys instead of features",
-          "A padded key set to 0 still has the elu features 1: it weighs as much as the sum of the query's "
-          "features, where a mask on features gives it none",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const Index length = trial.size("n"), channels = trial.size("m");
-            const auto raw = trial.array("raw key", {length, channels}, Domain::logit);
-            Array<T> mask({length}, T(1));
-            mask(length - 1) = T(0);
-            auto in = from_nothing(trial.in);
-            const auto sums_with = [&](const Array<T>& key) {
-              in.real["key"] = key;
-              return la::noncausal(input_of(in)).sums;
-            };
-            const auto right = sums_with(la::masked(la::mapped(la::Elu(), raw), mask));
-            const auto wrong = sums_with(la::mapped(la::Elu(), la::masked(raw, mask)));
-            for (Index t = 0; t < length; ++t) {
-              T features(0);
-              for (Index i = 0; i < channels; ++i) features += in["query"](t, i);
-              trial.equal(wrong.denominator(t) - right.denominator(t), features, "weight of the padding");
-              trial.expect(!(features == T(0)), "the padding has a weight");
-            }
-          })
+      .law<RationalExp2>(Kind::erratum, "a mask on keys instead of features",
+                         "A padded key set to 0 still has the elu features 1: it weighs as much as the sum "
+                         "of the query's features, where a mask on features gives it none",
+                         [](auto& trial) {
+                           using T = ScalarOf<decltype(trial)>;
+                           const Index length = trial.size("n"), channels = trial.size("m");
+                           const auto raw = trial.array("raw key", {length, channels}, Domain::logit);
+                           Array<T> mask({length}, T(1));
+                           mask(length - 1) = T(0);
+                           auto in = from_nothing(trial.in);
+                           const auto sums_with = [&](const Array<T>& key) {
+                             in.real["key"] = key;
+                             return la::noncausal(input_of(in)).sums;
+                           };
+                           const auto right = sums_with(la::masked(la::mapped(la::Elu(), raw), mask));
+                           const auto wrong = sums_with(la::mapped(la::Elu(), la::masked(raw, mask)));
+                           for (Index t = 0; t < length; ++t) {
+                             T features(0);
+                             for (Index i = 0; i < channels; ++i) features += in["query"](t, i);
+                             trial.equal(wrong.denominator(t) - right.denominator(t), features,
+                                         "weight of the padding");
+                             trial.expect(!(features == T(0)), "the padding has a weight");
+                           }
+                         })
       .law<RationalExp2>(
           Kind::erratum, "a hybrid that forgets what its weights are relative to",
           "With linear weights beside softmax weights, the mix is right relative to any reference shared by "
@@ -907,20 +903,19 @@ void errata(EntryBuilder& entry) {
               check.equal(run(4).sums.denominator(3), R(7), "the fourth query reads three keys");
               check.equal(run(4).sums.numerator(3, 0), R(21), "the fourth query reads three values");
             })
-      .once(
-          Kind::erratum, "the default layer of a kernel library is another one",
-          "Unnormalised, scaled by 1 / sqrt(d) and followed by an RMS norm, a constant value 3 comes back as "
-          "1; the scale cancels in the norm",
-          [](Check& check) {
-            const auto query = Array<double>::matrix({{1, 0}, {0, 2}});
-            const Array<double> value({2, 1}, 3.0);
-            const auto sums = la::quadratic(tokens(query, query, value));
-            const auto scaled = la::quadratic(tokens(la::scaled(query, 0.5), query, value));
-            check.equal(la::normalised(sums, 0.0)(1, 0), 3.0, "linear attention");
-            check.equal(la::rms_normalised(la::unnormalised(sums), 0.0)(1, 0), 1.0, "the library's layer");
-            check.equal(la::rms_normalised(la::unnormalised(scaled), 0.0),
-                        la::rms_normalised(la::unnormalised(sums), 0.0), "the scale cancels");
-          })
+      .once(Kind::erratum, "the default layer of a kernel library is another one",
+            "Unnormalised, scaled by 1 / sqrt(d) and followed by an RMS norm, a constant value 3 comes back "
+            "as 1; the scale cancels in the norm",
+            [](Check& check) {
+              const auto query = Array<double>::matrix({{1, 0}, {0, 2}});
+              const Array<double> value({2, 1}, 3.0);
+              const auto sums = la::quadratic(tokens(query, query, value));
+              const auto scaled = la::quadratic(tokens(la::scaled(query, 0.5), query, value));
+              check.equal(la::normalised(sums, 0.0)(1, 0), 3.0, "linear attention");
+              check.equal(la::rms_normalised(la::unnormalised(sums), 0.0)(1, 0), 1.0, "the library's layer");
+              check.equal(la::rms_normalised(la::unnormalised(scaled), 0.0),
+                          la::rms_normalised(la::unnormalised(sums), 0.0), "the scale cancels");
+            })
       .once(Kind::erratum, "two modes of one layer disagree",
             "A kernel library's chunked Based has scores q . k / sqrt(d), its parallel mode q . k: the third "
             "output of the worked example is 73/30 in one and not in the other",
@@ -1158,10 +1153,10 @@ OperationCounts counts_of(const Call& call) {
 void costs(EntryBuilder& entry) {
   entry.once(
       Kind::cost, "what the backward passes cost",
-      "Without an initial memory and its gradient: n (5 m d_v + 2 m) multiplications for both passes, "
-      "n d_v + n divisions and n d_v multiplications for the normalised read-out. Recovering "
-      "the states by subtraction takes as many operations as carrying them; only the additions of the "
-      "first token, to stored zeros, are free on the way forward",
+      "Without an initial memory and its gradient: n (5 m d_v + 2 m) multiplications for both passes, n d_v "
+      "+ n divisions and n d_v multiplications for the normalised read-out. Recovering the states by "
+      "subtraction takes as many operations as carrying them; only the additions of the first token, to "
+      "stored zeros, are free on the way forward",
       [](Check& check) {
         using C = Counted<double>;
         for (const Shape& shape : {Shape{1, 1, 1}, Shape{1, 3, 2}, Shape{2, 3, 4}, Shape{7, 2, 5}}) {

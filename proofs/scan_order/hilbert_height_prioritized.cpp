@@ -285,26 +285,25 @@ void curve_laws(EntryBuilder& entry) {
                 check.equal(share_of_neighbours(columns, side, 1), Rational(1), "A_1");
               }
             })
-      .once(
-          Kind::bound, "locality of the Hilbert curve",
-          "|H(i) - H(j)|^2 <= 6 |i - j|. The largest ratio is 1, 5/2, 29/8, 121/27, 225/43 for k = 1 ... 5; "
-          "2000 hashed pairs at k = 20 obey the bound",
-          [](Check& check) {
-            const std::vector<Rational> largest{Rational(1), Rational(5) / 2, Rational(29) / 8,
-                                                Rational(121) / 27, Rational(225) / 43};
-            for (std::size_t k = 1; k <= largest.size(); ++k) {
-              const Rational ratio = locality_ratio(static_cast<Index>(k), hilbert::curve_point);
-              check.equal(ratio, largest[k - 1], "k = " + std::to_string(k));
-              check.expect(ratio <= 6, "the bound");
-            }
-            for (Index i = 0; i < 2000; ++i) {
-              const Index from = hashed("from", i, Index{1} << 39);
-              const Index along = 1 + hashed("along", i, Index{1} << (2 * (i % 19) + 1));
-              const Cell a = hilbert::curve_point(20, from), b = hilbert::curve_point(20, from + along);
-              const Index dx = a.x - b.x, dy = a.y - b.y;
-              check.expect(dx * dx + dy * dy <= 6 * along, "k = 20, pair " + std::to_string(i));
-            }
-          })
+      .once(Kind::bound, "locality of the Hilbert curve",
+            "|H(i) - H(j)|^2 <= 6 |i - j|. The largest ratio is 1, 5/2, 29/8, 121/27, 225/43 for k = 1 ... "
+            "5; 2000 hashed pairs at k = 20 obey the bound",
+            [](Check& check) {
+              const std::vector<Rational> largest{Rational(1), Rational(5) / 2, Rational(29) / 8,
+                                                  Rational(121) / 27, Rational(225) / 43};
+              for (std::size_t k = 1; k <= largest.size(); ++k) {
+                const Rational ratio = locality_ratio(static_cast<Index>(k), hilbert::curve_point);
+                check.equal(ratio, largest[k - 1], "k = " + std::to_string(k));
+                check.expect(ratio <= 6, "the bound");
+              }
+              for (Index i = 0; i < 2000; ++i) {
+                const Index from = hashed("from", i, Index{1} << 39);
+                const Index along = 1 + hashed("along", i, Index{1} << (2 * (i % 19) + 1));
+                const Cell a = hilbert::curve_point(20, from), b = hilbert::curve_point(20, from + along);
+                const Index dx = a.x - b.x, dy = a.y - b.y;
+                check.expect(dx * dx + dy * dy <= 6 * along, "k = 20, pair " + std::to_string(i));
+              }
+            })
       .once(Kind::statistical, "no locality of the Gray-Morton order",
             "Its largest ratio |a - b|^2 / |i - j| is 1, 5, 25, 113 for k = 1 ... 4: it passes 6 at k = 3",
             [](Check& check) {
@@ -329,20 +328,19 @@ std::map<std::pair<Index, Index>, Index> released_steps(Index side) {
 
 void plane_laws(EntryBuilder& entry) {
   entry
-      .once(
-          Kind::same, "recursion = sort, every plane to 20 x 20",
-          "Walking the Hilbert curve and sorting by its inverse agree; so do the released recursion and the "
-          "sort by key, in all four variants, and the walk along the bit formula of the key",
-          [](Check& check) {
-            every_plane(20, [&](Index size_x, Index size_y) {
-              for (const Curve& curve : curves()) {
-                check.equal(curve.recursive(size_x, size_y), curve.sorted(size_x, size_y),
-                            size_text(curve, size_x, size_y));
-              }
-              check.equal(hilbert::plane_by_walk(size_x, size_y, hilbert::gray_morton_point),
-                          hilbert::released_xy(size_x, size_y), "walk along the key");
-            });
-          })
+      .once(Kind::same, "recursion = sort, every plane to 20 x 20",
+            "Walking the Hilbert curve and sorting by its inverse agree; so do the released recursion and "
+            "the sort by key, in all four variants, and the walk along the bit formula of the key",
+            [](Check& check) {
+              every_plane(20, [&](Index size_x, Index size_y) {
+                for (const Curve& curve : curves()) {
+                  check.equal(curve.recursive(size_x, size_y), curve.sorted(size_x, size_y),
+                              size_text(curve, size_x, size_y));
+                }
+                check.equal(hilbert::plane_by_walk(size_x, size_y, hilbert::gray_morton_point),
+                            hilbert::released_xy(size_x, size_y), "walk along the key");
+              });
+            })
       .once(Kind::invariant, "every column once",
             "Each order of a plane lists every column once: all sides up to 20, all curves",
             [](Check& check) {
@@ -427,49 +425,49 @@ void errata(EntryBuilder& entry) {
                           Rational(5 * cells - 2) / 6 / Rational(cells - 1), "A_1");
             }
           })
-      .once(
-          Kind::erratum, "inverse does not reverse",
-          "The code's option inverse turns the plane by half a turn: its r-th column is XY - 1 minus the "
-          "r-th. Columns are still read upwards, so with Z >= 2 it is never the reversed sequence; with Z = "
-          "1 it is on planes of one row and on those with Y = 2 and X odd, nowhere else. Sides up to 20",
-          [](Check& check) {
-            every_plane(20, [&](Index size_x, Index size_y) {
-              const auto columns = hilbert::released_xy(size_x, size_y);
-              const auto turned = hilbert::released_inverse(size_x, size_y);
-              for (Index rank = 0; rank < columns.size(); ++rank) {
-                check.equal(turned(rank), size_x * size_y - 1 - columns(rank), "half a turn");
-              }
-              const bool symmetric = size_x == 1 || size_y == 1 || (size_y == 2 && size_x % 2 == 1);
-              for (Index size_z = 1; size_z <= 2; ++size_z) {
-                const auto forward = hilbert::gather(columns, size_z), back = hilbert::gather(turned, size_z);
-                const bool reversed =
-                    std::equal(forward.values().begin(), forward.values().end(), back.values().rbegin());
-                check.expect(reversed == (size_z == 1 && symmetric),
-                             "reversed or not on " + to_string(Shape{size_x, size_y, size_z}));
-              }
+      .once(Kind::erratum, "inverse does not reverse",
+            "The code's option inverse turns the plane by half a turn: its r-th column is XY - 1 minus the "
+            "r-th. Columns are still read upwards, so with Z >= 2 it is never the reversed sequence; with Z "
+            "= 1 it is on planes of one row and on those with Y = 2 and X odd, nowhere else. Sides up to 20",
+            [](Check& check) {
+              every_plane(20, [&](Index size_x, Index size_y) {
+                const auto columns = hilbert::released_xy(size_x, size_y);
+                const auto turned = hilbert::released_inverse(size_x, size_y);
+                for (Index rank = 0; rank < columns.size(); ++rank) {
+                  check.equal(turned(rank), size_x * size_y - 1 - columns(rank), "half a turn");
+                }
+                const bool symmetric = size_x == 1 || size_y == 1 || (size_y == 2 && size_x % 2 == 1);
+                for (Index size_z = 1; size_z <= 2; ++size_z) {
+                  const auto forward = hilbert::gather(columns, size_z),
+                             back = hilbert::gather(turned, size_z);
+                  const bool reversed =
+                      std::equal(forward.values().begin(), forward.values().end(), back.values().rbegin());
+                  check.expect(reversed == (size_z == 1 && symmetric),
+                               "reversed or not on " + to_string(Shape{size_x, size_y, size_z}));
+                }
+              });
             });
-          });
 }
 
 // ---- Laws of the grid --------------------------------------------------------------------------
 
 void grid_laws(EntryBuilder& entry) {
   entry
-      .once(Kind::invariant, "one reset a column",
-            "On a square of side 2^k >= 2 and Z >= 2 the order takes XY (Z - 1) steps of length 1 and XY - "
-            "1 of length sqrt((Z - 1)^2 + 1), no other; A_1 and the mean step D follow: k = 1 ... 4, Z = 2 "
-            "... 6",
-            [](Check& check) {
-              for (Index side = 2; side <= 16; side *= 2) {
-                for (Index size_z = 2; size_z <= 6; ++size_z) {
-                  const auto order = hilbert::gather(hilbert::hilbert_plane(side, side), size_z);
-                  const Index columns = side * side, reset = (size_z - 1) * (size_z - 1) + 1;
-                  const std::map<Index, Index> stated{{1, columns * (size_z - 1)}, {reset, columns - 1}};
-                  check.expect(squared_steps(order, side, size_z) == stated,
-                               to_string(Shape{side, side, size_z}));
-                }
+      .once(
+          Kind::invariant, "one reset a column",
+          "On a square of side 2^k >= 2 and Z >= 2 the order takes XY (Z - 1) steps of length 1 and XY - 1 "
+          "of length sqrt((Z - 1)^2 + 1), no other; A_1 and the mean step D follow: k = 1 ... 4, Z = 2 ... 6",
+          [](Check& check) {
+            for (Index side = 2; side <= 16; side *= 2) {
+              for (Index size_z = 2; size_z <= 6; ++size_z) {
+                const auto order = hilbert::gather(hilbert::hilbert_plane(side, side), size_z);
+                const Index columns = side * side, reset = (size_z - 1) * (size_z - 1) + 1;
+                const std::map<Index, Index> stated{{1, columns * (size_z - 1)}, {reset, columns - 1}};
+                check.expect(squared_steps(order, side, size_z) == stated,
+                             to_string(Shape{side, side, size_z}));
               }
-            })
+            }
+          })
       .once(Kind::invariant, "serpentine keeps the curve's tears only",
             "With every second column read downwards the long steps are those of the plane's curve, one for "
             "one; so A_1 = 1 on squares of side 2^k, and 103/104 on 5 x 7 x 3: sides up to 16, Z = 1 ... 4",
@@ -504,8 +502,8 @@ void grid_laws(EntryBuilder& entry) {
               }
             })
       .once(Kind::invariant, "the list of positions is no gather list",
-            "Gathering by positions applies the inverse permutation. On 2 x 2 x 2 the lists coincide, on 4 "
-            "x 4 x 2 they differ at 26 of 32 places (Hilbert) and at 24 (released)",
+            "Gathering by positions applies the inverse permutation. On 2 x 2 x 2 the lists coincide, on 4 x "
+            "4 x 2 they differ at 26 of 32 places (Hilbert) and at 24 (released)",
             [](Check& check) {
               const auto differing = [](const Array<Index>& a, const Array<Index>& b) {
                 Index count = 0;
@@ -659,10 +657,10 @@ void token_laws(EntryBuilder& entry) {
         } catch (const std::invalid_argument& refused) {
           message = refused.what();
         }
-        check.expect(message ==
-                         "hilbert_height_prioritized: number of routes is 3, expected a divisor of the 4 "
-                         "channels",
-                     "message is \"" + message + "\"");
+        check.expect(
+            message ==
+                "hilbert_height_prioritized: number of routes is 3, expected a divisor of the 4 channels",
+            "message is \"" + message + "\"");
       });
 }
 

@@ -63,8 +63,7 @@ void describe(EntryBuilder& entry) {
   entry
       .about("softmax_attention", "Softmax attention",
              "Every query averages the values, weighted by how well its key fits: the exact mixer that all "
-             "others "
-             "replace or approximate.",
+             "others replace or approximate.",
              {"vaswani2017attention", "milakov2018online", "dao2022flashattention", "dao2023flashattention2"})
       .size("n_q", 60, 6)
       .size("n_k", 60, 7)
@@ -184,8 +183,7 @@ void identities(EntryBuilder& entry) {
       .law<RationalExp2>(
           Kind::same, "causal attention is full attention on prefixes",
           "Row i of causal attention equals full attention of query i to the keys up to it; rows before the "
-          "first key "
-          "are 0",
+          "first key are 0",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Settings causal = with(trial, {{"mask", kCausal}, {"bias_given", 0}});
@@ -330,8 +328,7 @@ void invariants(EntryBuilder& entry) {
           })
       .law<RationalExp2>(Kind::invariant, "an output is an average",
                          "Without a sink every output lies between the least and the largest value, and "
-                         "equal values come back "
-                         "unchanged",
+                         "equal values come back unchanged",
                          [](auto& trial) {
                            using T = ScalarOf<decltype(trial)>;
                            const Settings plain = with(trial, {{"mask", kFull}, {"sink_given", 0}});
@@ -461,8 +458,7 @@ void real_laws(EntryBuilder& entry) {
             })
       .once(Kind::bound, "published rounding bound of the shifted softmax",
             "float weights differ from the exact ones by at most (n + 2 + 2 (max - min)) u times the largest "
-            "weight: "
-            "\\cite blanchard2021softmax, Theorem 4.3, as quoted there to first order",
+            "weight: \\cite blanchard2021softmax, Theorem 4.3, as quoted there to first order",
             [](Check& check) {
               const Index keys = 33;
               for (Index seed = 1; seed <= 400; ++seed) {
@@ -505,8 +501,7 @@ void errata(EntryBuilder& entry) {
   entry
       .once(Kind::erratum, "where a causal mask is anchored",
             "With 2 queries and 3 keys the bottom-right alignment shows the first query two keys, the "
-            "top-left one "
-            "only one: a library changed from one to the other between versions",
+            "top-left one only one: a library changed from one to the other between versions",
             [](Check& check) {
               const auto bottom_right = sa::causal_mask(2, 3), top_left = sa::causal_mask_top_left();
               check.expect(bottom_right(0, 1) && !top_left(0, 1), "first query, second key");
@@ -528,8 +523,7 @@ void errata(EntryBuilder& entry) {
       .once(
           Kind::erratum, "key heads repeated in the other order",
           "floor(h / g) and h mod H_kv pair the 4 query heads with 2 key heads differently: same shapes, "
-          "another "
-          "function",
+          "another function",
           [](Check& check) {
             Array<double> query({4, 1, 1}, 1.0), key({2, 1, 1}, 1.0), value({2, 1, 1});
             value(0, 0, 0) = 10;
@@ -542,8 +536,7 @@ void errata(EntryBuilder& entry) {
           })
       .once(Kind::erratum, "weights rebuilt from log-sum-exp lose digits",
             "e^(s - L) has a relative error that grows with |L|: with scores shifted by 1000, float32 is off "
-            "by "
-            "more than 10^-5 while the two-step form is not",
+            "by more than 10^-5 while the two-step form is not",
             [](Check& check) {
               const float s[] = {1000.3F, 1001.1F, 999.7F};
               const float m = s[1];
@@ -562,8 +555,7 @@ void degenerate(EntryBuilder& entry) {
   entry
       .once(Kind::invariant, "what is masked cannot leak",
             "A NaN in a masked key or value row changes nothing; in a visible row it reaches exactly the "
-            "queries that "
-            "attend to it",
+            "queries that attend to it",
             [](Check& check) {
               const double nan = std::numeric_limits<double>::quiet_NaN();
               const Array<double> query({2, 1}, 1.0);

@@ -34,11 +34,10 @@ swin::Input<T> with_cosines(const Arrays<T>& in, const Settings& settings) {
 
 void describe(EntryBuilder& entry) {
   entry
-      .about(
-          "softmax_attention", "Shifted windows (Swin)",
-          "Softmax attention inside the windows of an image; every second layer shifts the grid of windows, "
-          "by rolling the image and masking what the roll has made neighbours.",
-          {"liu2021swin", "liu2022swinv2"})
+      .about("softmax_attention", "Shifted windows (Swin)",
+             "Softmax attention inside the windows of an image; every second layer shifts the grid of "
+             "windows, by rolling the image and masking what the roll has made neighbours.",
+             {"liu2021swin", "liu2022swinv2"})
       .size("height", 9, 8)
       .size("width", 9, 8)
       .size("d_k", 3, 2)
@@ -228,8 +227,7 @@ void identities(EntryBuilder& entry) {
       .law<RationalExp2>(
           Kind::same, "padding that is seen belongs to the image",
           "Where padding may be attended to, the rolled form equals explicit windows on the padded image, "
-          "cut "
-          "to size; without padding it is the definition",
+          "cut to size; without padding it is the definition",
           [](auto& trial) {
             const swin::Grid grid = grid_of(trial);
             const auto key = trial.array("padding key", {trial.size("d_k")}, Domain::logit);
@@ -256,8 +254,7 @@ void edges(EntryBuilder& entry) {
       .limit<RationalExp2>(
           "softmax_attention", "one window is full attention",
           "A square image that fits into one window is mixed by full softmax attention with biases by "
-          "offset, "
-          "whatever the shift",
+          "offset, whatever the shift",
           [](auto& trial) {
             const Index side = trial.integer("side", 1, 5), beyond = trial.integer("beyond", 0, 2);
             const auto in = drawn_image(trial, side, side, side);
@@ -308,8 +305,7 @@ void invariants(EntryBuilder& entry) {
                          })
       .law<RationalExp2>(Kind::invariant, "an output is an average of its window",
                          "Every output lies between the least and the largest value of its own window, and "
-                         "equal values come "
-                         "back unchanged",
+                         "equal values come back unchanged",
                          [](auto& trial) {
                            using T = ScalarOf<decltype(trial)>;
                            const swin::Grid grid = grid_of(trial);
@@ -461,116 +457,109 @@ Array<Index> numbered(Index rows, Index columns) {
 
 void grids(EntryBuilder& entry) {
   entry
-      .once(
-          Kind::invariant, "rolls, partitions and merges are permutations",
-          "Every grid of up to 3 x 3 windows of up to 4 x 4 tokens and every shift: a roll brings the token "
-          "(y + s, x + s) to (y, x) and is undone by its opposite; window (a, b) holds the tokens (a M + i, "
-          "b "
-          "M + j) in order, and merging undoes cutting",
-          [](Check& check) {
-            for_each_grid([&](const swin::Grid& grid) {
-              const Array<Index> image = numbered(grid.height, grid.width);
-              const Array<Index> rolled = swin::rolled(image, grid.shift);
-              check.equal(swin::rolled(rolled, -grid.shift), image, "rolled there and back");
-              const Array<Index> windows = swin::partitioned(rolled, grid.window);
-              check.equal(swin::merged(windows, grid.height, grid.width, grid.window), rolled,
-                          "cut and merged");
-              for_each_token(grid.height, grid.width, [&](Index y, Index x) {
-                check.equal(rolled(y, x, 0),
-                            (y + grid.shift) % grid.height * grid.width + (x + grid.shift) % grid.width,
-                            "rolled token");
-                check.equal(windows(y / grid.window * grid.columns() + x / grid.window,
-                                    y % grid.window * grid.window + x % grid.window, 0),
-                            rolled(y, x, 0), "token of a window");
-              });
-            });
-          })
-      .once(
-          Kind::invariant, "equal labels mean true neighbours",
-          "Every grid of up to 3 x 3 windows of up to 4 x 4 tokens, every shift, also where one window spans "
-          "a side: two tokens share a window of the rolled image and a label if and only if no cut of the "
-          "shifted grid separates them, and then their offset in the window is their true offset; without a "
-          "shift all labels are equal",
-          [](Check& check) {
-            for_each_grid([&](const swin::Grid& grid) {
-              const auto mask = swin::shared_window(grid);
-              const auto back = [&](Index place, Index size) {
-                return (place + size - grid.shift) % size;  // where the roll puts it
-              };
-              for_each_token(grid.height, grid.width, [&](Index y, Index x) {
-                const Index to_y = back(y, grid.height), to_x = back(x, grid.width);
-                if (grid.shift == 0) check.equal(swin::label(grid, to_y, to_x), Index{0}, "label");
-                for_each_token(grid.height, grid.width, [&](Index v, Index u) {
-                  const Index to_v = back(v, grid.height), to_u = back(u, grid.width);
-                  const bool near = to_y / grid.window == to_v / grid.window &&
-                                    to_x / grid.window == to_u / grid.window &&
-                                    swin::label(grid, to_y, to_x) == swin::label(grid, to_v, to_u);
-                  const bool share = together(grid, y, x, v, u);
-                  check.expect(near == share, "labels against cuts");
-                  check.expect(mask(y * grid.width + x, v * grid.width + u) == share, "dense mask");
-                  if (!near) return;
-                  const Index t = to_y % grid.window * grid.window + to_x % grid.window;
-                  const Index other = to_v % grid.window * grid.window + to_u % grid.window;
-                  const Index true_index =
-                      (y - v + grid.window - 1) * (2 * grid.window - 1) + x - u + grid.window - 1;
-                  check.equal(swin::relative_index(t, other, grid.window), true_index, "offset");
+      .once(Kind::invariant, "rolls, partitions and merges are permutations",
+            "Every grid of up to 3 x 3 windows of up to 4 x 4 tokens and every shift: a roll brings the "
+            "token (y + s, x + s) to (y, x) and is undone by its opposite; window (a, b) holds the tokens (a "
+            "M + i, b M + j) in order, and merging undoes cutting",
+            [](Check& check) {
+              for_each_grid([&](const swin::Grid& grid) {
+                const Array<Index> image = numbered(grid.height, grid.width);
+                const Array<Index> rolled = swin::rolled(image, grid.shift);
+                check.equal(swin::rolled(rolled, -grid.shift), image, "rolled there and back");
+                const Array<Index> windows = swin::partitioned(rolled, grid.window);
+                check.equal(swin::merged(windows, grid.height, grid.width, grid.window), rolled,
+                            "cut and merged");
+                for_each_token(grid.height, grid.width, [&](Index y, Index x) {
+                  check.equal(rolled(y, x, 0),
+                              (y + grid.shift) % grid.height * grid.width + (x + grid.shift) % grid.width,
+                              "rolled token");
+                  check.equal(windows(y / grid.window * grid.columns() + x / grid.window,
+                                      y % grid.window * grid.window + x % grid.window, 0),
+                              rolled(y, x, 0), "token of a window");
                 });
               });
-            });
-          })
-      .once(
-          Kind::invariant, "how many pairs a window admits",
-          "A window of the rolled image admits M^4 pairs away from the border, M^2 (s^2 + (M - s)^2) at the "
-          "right or bottom edge, and (s^2 + (M - s)^2)^2 in the corner",
-          [](Check& check) {
-            for_each_grid([&](const swin::Grid& grid) {
-              const Index side = grid.window, cut = side - grid.shift;
-              const Index whole = side * side, seam = grid.shift * grid.shift + cut * cut;
-              for_each_token(grid.rows(), grid.columns(), [&](Index a, Index b) {
-                Index pairs = 0;
-                for_each_token(side, side, [&](Index i, Index j) {
-                  for_each_token(side, side, [&](Index k, Index l) {
-                    pairs += static_cast<Index>(swin::label(grid, a * side + i, b * side + j) ==
-                                                swin::label(grid, a * side + k, b * side + l));
+            })
+      .once(Kind::invariant, "equal labels mean true neighbours",
+            "Every grid of up to 3 x 3 windows of up to 4 x 4 tokens, every shift, also where one window "
+            "spans a side: two tokens share a window of the rolled image and a label if and only if no cut "
+            "of the shifted grid separates them, and then their offset in the window is their true offset; "
+            "without a shift all labels are equal",
+            [](Check& check) {
+              for_each_grid([&](const swin::Grid& grid) {
+                const auto mask = swin::shared_window(grid);
+                const auto back = [&](Index place, Index size) {
+                  return (place + size - grid.shift) % size;  // where the roll puts it
+                };
+                for_each_token(grid.height, grid.width, [&](Index y, Index x) {
+                  const Index to_y = back(y, grid.height), to_x = back(x, grid.width);
+                  if (grid.shift == 0) check.equal(swin::label(grid, to_y, to_x), Index{0}, "label");
+                  for_each_token(grid.height, grid.width, [&](Index v, Index u) {
+                    const Index to_v = back(v, grid.height), to_u = back(u, grid.width);
+                    const bool near = to_y / grid.window == to_v / grid.window &&
+                                      to_x / grid.window == to_u / grid.window &&
+                                      swin::label(grid, to_y, to_x) == swin::label(grid, to_v, to_u);
+                    const bool share = together(grid, y, x, v, u);
+                    check.expect(near == share, "labels against cuts");
+                    check.expect(mask(y * grid.width + x, v * grid.width + u) == share, "dense mask");
+                    if (!near) return;
+                    const Index t = to_y % grid.window * grid.window + to_x % grid.window;
+                    const Index other = to_v % grid.window * grid.window + to_u % grid.window;
+                    const Index true_index =
+                        (y - v + grid.window - 1) * (2 * grid.window - 1) + x - u + grid.window - 1;
+                    check.equal(swin::relative_index(t, other, grid.window), true_index, "offset");
                   });
                 });
-                const Index rows = a == grid.rows() - 1 ? seam : whole;
-                const Index columns = b == grid.columns() - 1 ? seam : whole;
-                check.equal(pairs, rows * columns, "pairs");
               });
-            });
-          })
-      .once(
-          Kind::invariant, "the table of offsets",
-          "Windows of up to 6 x 6 tokens: indices run from 0 to (2 M - 1)^2 - 1, that of a token with itself "
-          "is 2 M (M - 1), those of a pair and its reverse add up to 4 M (M - 1), and the offset (dy, dx) "
-          "occurs (M - |dy|) (M - |dx|) times",
-          [](Check& check) {
-            for (Index side = 1; side <= 6; ++side) {
-              const Index sides = 2 * side - 1, tokens = side * side;
-              std::vector<Index> found(static_cast<std::size_t>(sides * sides), 0);
-              for (Index t = 0; t < tokens; ++t) {
-                check.equal(swin::relative_index(t, t, side), 2 * side * (side - 1), "a token with itself");
-                for (Index u = 0; u < tokens; ++u) {
-                  const Index index = swin::relative_index(t, u, side);
-                  check.expect(0 <= index && index < sides * sides, "index in the table");
-                  check.equal(index + swin::relative_index(u, t, side), 4 * side * (side - 1), "reversed");
-                  ++found[static_cast<std::size_t>(index)];
+            })
+      .once(Kind::invariant, "how many pairs a window admits",
+            "A window of the rolled image admits M^4 pairs away from the border, M^2 (s^2 + (M - s)^2) at "
+            "the right or bottom edge, and (s^2 + (M - s)^2)^2 in the corner",
+            [](Check& check) {
+              for_each_grid([&](const swin::Grid& grid) {
+                const Index side = grid.window, cut = side - grid.shift;
+                const Index whole = side * side, seam = grid.shift * grid.shift + cut * cut;
+                for_each_token(grid.rows(), grid.columns(), [&](Index a, Index b) {
+                  Index pairs = 0;
+                  for_each_token(side, side, [&](Index i, Index j) {
+                    for_each_token(side, side, [&](Index k, Index l) {
+                      pairs += static_cast<Index>(swin::label(grid, a * side + i, b * side + j) ==
+                                                  swin::label(grid, a * side + k, b * side + l));
+                    });
+                  });
+                  const Index rows = a == grid.rows() - 1 ? seam : whole;
+                  const Index columns = b == grid.columns() - 1 ? seam : whole;
+                  check.equal(pairs, rows * columns, "pairs");
+                });
+              });
+            })
+      .once(Kind::invariant, "the table of offsets",
+            "Windows of up to 6 x 6 tokens: indices run from 0 to (2 M - 1)^2 - 1, that of a token with "
+            "itself is 2 M (M - 1), those of a pair and its reverse add up to 4 M (M - 1), and the offset "
+            "(dy, dx) occurs (M - |dy|) (M - |dx|) times",
+            [](Check& check) {
+              for (Index side = 1; side <= 6; ++side) {
+                const Index sides = 2 * side - 1, tokens = side * side;
+                std::vector<Index> found(static_cast<std::size_t>(sides * sides), 0);
+                for (Index t = 0; t < tokens; ++t) {
+                  check.equal(swin::relative_index(t, t, side), 2 * side * (side - 1), "a token with itself");
+                  for (Index u = 0; u < tokens; ++u) {
+                    const Index index = swin::relative_index(t, u, side);
+                    check.expect(0 <= index && index < sides * sides, "index in the table");
+                    check.equal(index + swin::relative_index(u, t, side), 4 * side * (side - 1), "reversed");
+                    ++found[static_cast<std::size_t>(index)];
+                  }
                 }
+                for_each_token(sides, sides, [&](Index row, Index column) {
+                  const Index down = std::abs(row - side + 1), across = std::abs(column - side + 1);
+                  check.equal(found[static_cast<std::size_t>(row * sides + column)],
+                              (side - down) * (side - across), "how often an offset occurs");
+                });
               }
-              for_each_token(sides, sides, [&](Index row, Index column) {
-                const Index down = std::abs(row - side + 1), across = std::abs(column - side + 1);
-                check.equal(found[static_cast<std::size_t>(row * sides + column)],
-                            (side - down) * (side - across), "how often an offset occurs");
-              });
-            }
-          })
+            })
       .once(Kind::invariant, "the pieces of an axis",
             "Axes of up to 13 tokens: the pieces follow one another and cover the axis; the first has s "
-            "tokens, "
-            "those between M, the last no more than M; where M divides the axis there are N / M + 1 of them "
-            "for "
-            "s > 0, the last with M - s tokens",
+            "tokens, those between M, the last no more than M; where M divides the axis there are N / M + 1 "
+            "of them for s > 0, the last with M - s tokens",
             [](Check& check) {
               for (Index size = 1; size <= 13; ++size) {
                 for (Index side = 1; side <= size; ++side) {
@@ -628,8 +617,7 @@ void real_laws(EntryBuilder& entry) {
           Kind::bound, "how much a penalty of -100 leaks",
           "Adding -100 to forbidden scores moves an output by at most n e^(d - 100) times the range of the "
           "values in its window of the rolled image, of n tokens, where d is the largest forbidden score "
-          "less "
-          "the largest allowed one; by nothing where nothing is forbidden",
+          "less the largest allowed one; by nothing where nothing is forbidden",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const swin::Grid grid = grid_of(trial);
@@ -699,10 +687,8 @@ void real_laws(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::invariant, "biases from a network",
           "Offsets on a logarithmic scale are odd and reach log2(9) / 3 at the border of a window; a "
-          "network's "
-          "biases lie between 0 and 16, are 8 for a network without output, and equal 16 / (1 + (1 + d)^(-1 "
-          "/ "
-          "(3 log 2))) where it passes the size of one offset",
+          "network's biases lie between 0 and 16, are 8 for a network without output, and equal 16 / (1 + (1 "
+          "+ d)^(-1 / (3 log 2))) where it passes the size of one offset",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index side = trial.integer("side", 1, 6), hidden = trial.integer("hidden", 1, 4);
@@ -783,39 +769,36 @@ void errata(EntryBuilder& entry) {
               check.equal(swin::cyclic(second)(0, 0, 0), 2.0, "cosine scores, masked");
               check.equal(swin::cyclic_with_penalty(second)(0, 0, 0), 6.0, "cosine scores, penalised");
             })
-      .once(
-          Kind::erratum, "the fused kernel counts rows for columns",
-          "The released kernel that merges windows and rolls numbers window (a, b) a H / M + b: right for "
-          "square images, wrong for wide ones, and outside of its input for high ones",
-          [](Check& check) {
-            const auto windows = [](Index rows, Index columns) {
-              return swin::partitioned(numbered(rows, columns), 2);
-            };
-            check.equal(swin::merged_like_the_fused_kernel(windows(4, 4), 4, 4, 2), numbered(4, 4),
-                        "square image");
-            const auto wide = swin::merged_like_the_fused_kernel(windows(4, 8), 4, 8, 2);
-            check.equal(part(wide, 0, 0, 2, 8), part(numbered(4, 8), 0, 0, 2, 8), "first row of windows");
-            check.equal(part(wide, 2, 0, 2, 4), part(numbered(4, 8), 0, 4, 2, 4),
-                        "second row of windows: begins with window 2 of the first");
-            check.expect(
-                refusal([&] { swin::merged_like_the_fused_kernel(windows(8, 4), 8, 4, 2); }) ==
-                    "swin: height is 8, expected at most the width, which is 4: the kernel reads outside of "
-                    "its input",
-                "high image");
-          })
-      .once(
-          Kind::erratum, "a short side shrinks the windows of both",
-          "If one side is no longer than a window, the released code drops the shift and shrinks the window "
-          "in both directions: a 2 x 8 image with M = 4, s = 2 becomes four 2 x 2 windows that never meet, "
-          "so M >= max(H, W) means full attention for square images only",
-          [](Check& check) {
-            const swin::Grid grid = swin::fitted(2, 8, 4, 2);
-            check.equal(grid.window, Index{2}, "window");
-            check.equal(grid.shift, Index{0}, "shift");
-            check.equal(grid.rows() * grid.columns(), Index{4}, "windows");
-            check.equal(swin::fitted(2, 8, 8, 0).columns(), Index{4},
-                        "windows of a window as long as the image");
-          })
+      .once(Kind::erratum, "the fused kernel counts rows for columns",
+            "The released kernel that merges windows and rolls numbers window (a, b) a H / M + b: right for "
+            "square images, wrong for wide ones, and outside of its input for high ones",
+            [](Check& check) {
+              const auto windows = [](Index rows, Index columns) {
+                return swin::partitioned(numbered(rows, columns), 2);
+              };
+              check.equal(swin::merged_like_the_fused_kernel(windows(4, 4), 4, 4, 2), numbered(4, 4),
+                          "square image");
+              const auto wide = swin::merged_like_the_fused_kernel(windows(4, 8), 4, 8, 2);
+              check.equal(part(wide, 0, 0, 2, 8), part(numbered(4, 8), 0, 0, 2, 8), "first row of windows");
+              check.equal(part(wide, 2, 0, 2, 4), part(numbered(4, 8), 0, 4, 2, 4),
+                          "second row of windows: begins with window 2 of the first");
+              check.expect(refusal([&] { swin::merged_like_the_fused_kernel(windows(8, 4), 8, 4, 2); }) ==
+                               "swin: height is 8, expected at most the width, which is 4: the kernel reads "
+                               "outside of its input",
+                           "high image");
+            })
+      .once(Kind::erratum, "a short side shrinks the windows of both",
+            "If one side is no longer than a window, the released code drops the shift and shrinks the "
+            "window in both directions: a 2 x 8 image with M = 4, s = 2 becomes four 2 x 2 windows that "
+            "never meet, so M >= max(H, W) means full attention for square images only",
+            [](Check& check) {
+              const swin::Grid grid = swin::fitted(2, 8, 4, 2);
+              check.equal(grid.window, Index{2}, "window");
+              check.equal(grid.shift, Index{0}, "shift");
+              check.equal(grid.rows() * grid.columns(), Index{4}, "windows");
+              check.equal(swin::fitted(2, 8, 8, 0).columns(), Index{4},
+                          "windows of a window as long as the image");
+            })
       .once(Kind::erratum, "a division in floating point that does no harm",
             "Putting windows together, the released code finds the batch as int(B / (H W / M / M)) in double "
             "precision. Each quotient is an integer below 2^53, so each is exact",
@@ -837,75 +820,73 @@ void errata(EntryBuilder& entry) {
 
 void degenerate(EntryBuilder& entry) {
   entry
-      .once(
-          Kind::invariant, "a NaN stays in its window",
-          "A NaN in a value reaches exactly the outputs of its own window, in every form, for every token of "
-          "a 5 x 7 image with M = 3 and every shift",
-          [](Check& check) {
-            for (Index shift = 0; shift < 3; ++shift) {
-              const swin::Grid grid = swin::fitted(5, 7, 3, shift);
-              for_each_token(5, 7, [&](Index y, Index x) {
-                swin::Input<double> in{Array<double>({5, 7, 1}, 1.0),
-                                       Array<double>({5, 7, 1}, 1.0),
-                                       Array<double>({5, 7, 1}, 1.0),
-                                       Array<double>({5, 5}),
-                                       swin::dot_product(1.0),
-                                       3,
-                                       shift};
-                in.value(y, x, 0) = std::numeric_limits<double>::quiet_NaN();
-                for (const auto& output : {swin::cyclic(in), swin::explicit_windows(in), swin::dense(in)}) {
-                  for_each_token(5, 7, [&](Index v, Index u) {
-                    check.expect(finite(output(v, u, 0)) != together(grid, y, x, v, u), "reach of a NaN");
-                  });
-                }
-              });
-            }
-          })
-      .once(
-          Kind::invariant, "bad input is refused by name",
-          "Empty windows, shifts of a whole window, empty images and arrays that do not fit are refused with "
-          "the argument, what it is and what was expected",
-          [](Check& check) {
-            const auto says = [&](const std::string& found, const std::string& expected) {
-              check.expect(found == expected, "\"" + found + "\" instead of \"" + expected + "\"");
-            };
-            using Change = std::function<void(swin::Input<double>&)>;
-            const auto changed = [](const Change& change) {
-              return refusal([&] {
-                auto in = lonely_corner<double>();
-                change(in);
-                swin::cyclic(in);
-              });
-            };
-            says(changed([](auto& in) { in.window = 0; }), "swin: window is 0, expected 1 or more");
-            says(changed([](auto& in) { in.shift = 2; }), "swin: shift is 2, expected 0 to 1");
-            says(changed([](auto& in) { in.shift = -1; }), "swin: shift is -1, expected 0 to 1");
-            says(changed([](auto& in) {
-                   in.key = Array<double>({4, 0, 1});
-                 }),
-                 "swin: key is 4 x 0 x 1, expected 3 axes, each of length 1 or more");
-            says(changed([](auto& in) {
-                   in.value = Array<double>({4, 3, 1});
-                 }),
-                 "swin: value is 4 x 3 x 1, expected 4 x 4 x 1 (key is 4 x 4 x 1)");
-            says(changed([](auto& in) {
-                   in.bias = Array<double>({2, 2});
-                 }),
-                 "swin: bias is 2 x 2, expected 3 x 3 (the window is 2)");
-            says(changed([](auto& in) { in.content = nullptr; }),
-                 "swin: content is empty, expected a function of a query and a key");
-            const Array<double> three({3}), one({1});
-            says(refusal([&] { swin::cyclic_seeing_padding(lonely_corner<double>(), three, one); }),
-                 "swin: padding_key is 3, expected 1 (the channels of a key)");
-            says(refusal([] { swin::partitioned(numbered(4, 5), 2); }),
-                 "swin: image is 4 x 5, expected sides that are multiples of the window's, 2");
-            says(refusal([] { swin::fitted(0, 4, 2, 0); }), "swin: height is 0, expected 1 or more");
-            says(refusal([] { swin::pieces(4, 2, 2); }), "swin: shift is 2, expected 0 to 1");
-            says(refusal([&] {
-                   swin::bias_from_network(2, Array<double>({3, 1}), three, three);
-                 }),
-                 "swin: inner is 3 x 1, expected 3 x 2 (an offset has two parts)");
-          });
+      .once(Kind::invariant, "a NaN stays in its window",
+            "A NaN in a value reaches exactly the outputs of its own window, in every form, for every token "
+            "of a 5 x 7 image with M = 3 and every shift",
+            [](Check& check) {
+              for (Index shift = 0; shift < 3; ++shift) {
+                const swin::Grid grid = swin::fitted(5, 7, 3, shift);
+                for_each_token(5, 7, [&](Index y, Index x) {
+                  swin::Input<double> in{Array<double>({5, 7, 1}, 1.0),
+                                         Array<double>({5, 7, 1}, 1.0),
+                                         Array<double>({5, 7, 1}, 1.0),
+                                         Array<double>({5, 5}),
+                                         swin::dot_product(1.0),
+                                         3,
+                                         shift};
+                  in.value(y, x, 0) = std::numeric_limits<double>::quiet_NaN();
+                  for (const auto& output : {swin::cyclic(in), swin::explicit_windows(in), swin::dense(in)}) {
+                    for_each_token(5, 7, [&](Index v, Index u) {
+                      check.expect(finite(output(v, u, 0)) != together(grid, y, x, v, u), "reach of a NaN");
+                    });
+                  }
+                });
+              }
+            })
+      .once(Kind::invariant, "bad input is refused by name",
+            "Empty windows, shifts of a whole window, empty images and arrays that do not fit are refused "
+            "with the argument, what it is and what was expected",
+            [](Check& check) {
+              const auto says = [&](const std::string& found, const std::string& expected) {
+                check.expect(found == expected, "\"" + found + "\" instead of \"" + expected + "\"");
+              };
+              using Change = std::function<void(swin::Input<double>&)>;
+              const auto changed = [](const Change& change) {
+                return refusal([&] {
+                  auto in = lonely_corner<double>();
+                  change(in);
+                  swin::cyclic(in);
+                });
+              };
+              says(changed([](auto& in) { in.window = 0; }), "swin: window is 0, expected 1 or more");
+              says(changed([](auto& in) { in.shift = 2; }), "swin: shift is 2, expected 0 to 1");
+              says(changed([](auto& in) { in.shift = -1; }), "swin: shift is -1, expected 0 to 1");
+              says(changed([](auto& in) {
+                     in.key = Array<double>({4, 0, 1});
+                   }),
+                   "swin: key is 4 x 0 x 1, expected 3 axes, each of length 1 or more");
+              says(changed([](auto& in) {
+                     in.value = Array<double>({4, 3, 1});
+                   }),
+                   "swin: value is 4 x 3 x 1, expected 4 x 4 x 1 (key is 4 x 4 x 1)");
+              says(changed([](auto& in) {
+                     in.bias = Array<double>({2, 2});
+                   }),
+                   "swin: bias is 2 x 2, expected 3 x 3 (the window is 2)");
+              says(changed([](auto& in) { in.content = nullptr; }),
+                   "swin: content is empty, expected a function of a query and a key");
+              const Array<double> three({3}), one({1});
+              says(refusal([&] { swin::cyclic_seeing_padding(lonely_corner<double>(), three, one); }),
+                   "swin: padding_key is 3, expected 1 (the channels of a key)");
+              says(refusal([] { swin::partitioned(numbered(4, 5), 2); }),
+                   "swin: image is 4 x 5, expected sides that are multiples of the window's, 2");
+              says(refusal([] { swin::fitted(0, 4, 2, 0); }), "swin: height is 0, expected 1 or more");
+              says(refusal([] { swin::pieces(4, 2, 2); }), "swin: shift is 2, expected 0 to 1");
+              says(refusal([&] {
+                     swin::bias_from_network(2, Array<double>({3, 1}), three, three);
+                   }),
+                   "swin: inner is 3 x 1, expected 3 x 2 (an offset has two parts)");
+            });
 }
 
 void costs(EntryBuilder& entry) {

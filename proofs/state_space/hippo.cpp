@@ -271,8 +271,7 @@ void identities(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::same, "FouT: real = complex",
           "The sum of the complex coefficients answers an impulse as the read-out b of the real form does, "
-          "and "
-          "the sine of frequency 0 stays 0",
+          "and the sine of frequency 0 stays 0",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index highest = trial.integer("highest", 0, 2), length = 4;
@@ -301,8 +300,8 @@ void identities(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::invariant, "a constant under zero-order hold",
           "The exact step keeps e_0 under the signal 1 for LegS, LegT and FouT, whose matrix is not "
-          "invertible; FouT "
-          "gives back 1 at every age, and its frequency m turns by -m quarters in a quarter of the window",
+          "invertible; FouT gives back 1 at every age, and its frequency m turns by -m quarters in a quarter "
+          "of the window",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
@@ -330,8 +329,7 @@ void transitions(EntryBuilder& entry) {
   entry
       .law<PrimeField, Rational>(Kind::invariant, "Phi is a semigroup",
                                  "Phi(rho) Phi(sigma) = Phi(rho sigma), Phi(1) = 1, the diagonal of Phi(rho) "
-                                 "is rho^{n+1}, and beta = "
-                                 "(1 - Phi) e_0",
+                                 "is rho^{n+1}, and beta = (1 - Phi) e_0",
                                  [](auto& trial) {
                                    using T = ScalarOf<decltype(trial)>;
                                    const Index size = trial.size("N");
@@ -350,8 +348,7 @@ void transitions(EntryBuilder& entry) {
       .law<PrimeField, Rational>(
           Kind::invariant, "polynomials are kept whole",
           "(j - M)^{-1} 1 holds the coefficients of x^j, and the memory gives back x^j wherever it is asked, "
-          "for "
-          "all j < N",
+          "for all j < N",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
@@ -463,35 +460,34 @@ void fixed_points(EntryBuilder& entry) {
             }
             trial.equal(d(size - 1), expected, "last coefficient");
           })
-      .law<PrimeField, Rational>(Kind::invariant, "one coefficient",
-                                 "With N = 1, forward Euler is the running mean (from the first sample on "
-                                 "with the zero start, from the "
-                                 "second with the cell start) and the backward step is the exact one",
-                                 [](auto& trial) {
-                                   using T = ScalarOf<decltype(trial)>;
-                                   Settings settings = trial.drawn().settings;
-                                   settings["N"] = 1;
-                                   for (const Index start : {0, 1}) {
-                                     settings["start"] = start;
-                                     settings["alpha"] = 0;
-                                     const auto states = trial.run("legs_gbt", trial.in, settings)["states"];
-                                     const Index first = start == 0 ? 1 : 0;
-                                     T sum(0);
-                                     for (Index t = first; t < trial.size("n"); ++t) {
-                                       sum += trial.in["signal"](t);
-                                       trial.equal(states(t, 0), T(sum / T(t + 1 - first)), "mean");
-                                     }
-                                   }
-                                   settings["start"] = 0;
-                                   settings["alpha"] = 2;
-                                   trial.equal(trial.run("legs_gbt", trial.in, settings),
-                                               trial.run("legs_zoh", trial.in, settings), "backward Euler");
-                                 })
+      .law<PrimeField, Rational>(
+          Kind::invariant, "one coefficient",
+          "With N = 1, forward Euler is the running mean (from the first sample on with the zero start, from "
+          "the second with the cell start) and the backward step is the exact one",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            Settings settings = trial.drawn().settings;
+            settings["N"] = 1;
+            for (const Index start : {0, 1}) {
+              settings["start"] = start;
+              settings["alpha"] = 0;
+              const auto states = trial.run("legs_gbt", trial.in, settings)["states"];
+              const Index first = start == 0 ? 1 : 0;
+              T sum(0);
+              for (Index t = first; t < trial.size("n"); ++t) {
+                sum += trial.in["signal"](t);
+                trial.equal(states(t, 0), T(sum / T(t + 1 - first)), "mean");
+              }
+            }
+            settings["start"] = 0;
+            settings["alpha"] = 2;
+            trial.equal(trial.run("legs_gbt", trial.in, settings), trial.run("legs_zoh", trial.in, settings),
+                        "backward Euler");
+          })
       .limit<PrimeField, Rational>(
           "gated_linear_attention", "one Laguerre coefficient is a gate that never changes",
           "With N = 1, LagT by GBT is gated linear attention on one channel: decay (1 - (1 - alpha) step) / "
-          "(1 + "
-          "alpha step), key step / (1 + alpha step), value the sample",
+          "(1 + alpha step), key step / (1 + alpha step), value the sample",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n");
@@ -516,8 +512,7 @@ void energies(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::invariant, "energy identities",
           "A + A^T = -1 - B B^T for LegS, -B B^T - C C^T for LegT with theta = 1, where C reads the oldest "
-          "point, "
-          "and -1 1^T for LagT as the code has it",
+          "point, and -1 1^T for LagT as the code has it",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
@@ -586,8 +581,7 @@ void energies(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::same, "both bases",
           "Gradient and reconstruction are the same in the orthonormal basis of LegS and in d, and those of "
-          "LegT "
-          "in its own and in that of the LMU",
+          "LegT in its own and in that of the LMU",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
@@ -625,8 +619,7 @@ void kernels(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::same, "the factor of generalised LagT",
           "At alpha = 1/2 and -1/2, where the gamma functions are known, B_0^2 is 2 beta^{1-alpha} / pi; at "
-          "alpha = "
-          "0 the system is LagT with B scaled by sqrt(beta)",
+          "alpha = 0 the system is LagT with B scaled by sqrt(beta)",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
@@ -639,26 +632,25 @@ void kernels(EntryBuilder& entry) {
             trial.equal(plain.A, lagt.A, "A");
             for (Index i = 0; i < size; ++i) trial.equal(plain.B(i), T(sqrt(beta) * lagt.B(i)), "B");
           })
-      .once(
-          Kind::converges, "LegT is the Pade approximant of a delay",
-          "Read at its oldest point, LegT of order N has the transfer function [N-1/N] of e^{-s}: the Taylor "
-          "coefficients 0 ... 2N-1 agree and 2N does not, for N = 1 ... 8",
-          [](Check& check) {
-            for (Index size = 1; size <= 8; ++size) {
-              const auto lmu = hippo::lmu<Rational>(size);
-              // C (s - A)^{-1} B = -sum over k of s^k C A^{-k-1} B, and the LMU basis reads with C = 1 ... 1.
-              Array<Rational> v = hippo::solve_vector(lmu.A, lmu.B);
-              Rational delay(1);
-              for (Index k = 0; k <= 2 * size; ++k) {
-                if (k > 0) delay /= Rational(-k);
-                Rational coefficient(0);
-                for (const Rational& oldest : v.values()) coefficient -= oldest;
-                check.expect((coefficient == delay) == (k < 2 * size),
-                             "N = " + std::to_string(size) + ", coefficient " + std::to_string(k));
-                v = hippo::solve_vector(lmu.A, v);
+      .once(Kind::converges, "LegT is the Pade approximant of a delay",
+            "Read at its oldest point, LegT of order N has the transfer function [N-1/N] of e^{-s}: the "
+            "Taylor coefficients 0 ... 2N-1 agree and 2N does not, for N = 1 ... 8",
+            [](Check& check) {
+              for (Index size = 1; size <= 8; ++size) {
+                const auto lmu = hippo::lmu<Rational>(size);
+                // C (s - A)^{-1} B = -sum over k of s^k C A^{-k-1} B, and the LMU basis reads with all ones.
+                Array<Rational> v = hippo::solve_vector(lmu.A, lmu.B);
+                Rational delay(1);
+                for (Index k = 0; k <= 2 * size; ++k) {
+                  if (k > 0) delay /= Rational(-k);
+                  Rational coefficient(0);
+                  for (const Rational& oldest : v.values()) coefficient -= oldest;
+                  check.expect((coefficient == delay) == (k < 2 * size),
+                               "N = " + std::to_string(size) + ", coefficient " + std::to_string(k));
+                  v = hippo::solve_vector(lmu.A, v);
+                }
               }
-            }
-          });
+            });
 }
 
 void errata(EntryBuilder& entry) {
@@ -666,8 +658,7 @@ void errata(EntryBuilder& entry) {
       .law<PrimeField, Rational>(
           Kind::erratum, "two windows of LegT",
           "One released code has theta = 1, the other theta = 2: with theta = 2 half the step of theta = 1, "
-          "so a "
-          "model moved from one to the other must double its step",
+          "so a model moved from one to the other must double its step",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
@@ -680,8 +671,7 @@ void errata(EntryBuilder& entry) {
       .law<PrimeField, Rational>(
           Kind::erratum, "three memories called LagT",
           "The code's lagt is the theorem's with beta = 0 and B times beta, its tlagt the theorem's with B "
-          "times "
-          "beta; at beta = 1 tlagt is the theorem's and lagt is not",
+          "times beta; at beta = 1 tlagt is the theorem's and lagt is not",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index size = trial.size("N");
@@ -713,27 +703,26 @@ void errata(EntryBuilder& entry) {
                                        f);
                                    trial.equal(fast, dense, "step");
                                  })
-      .law<RationalExp2>(Kind::erratum, "samples with times",
-                         "At the times 0, 1, 2, ... the code's cell for timestamped samples is the bilinear "
-                         "step with the cell "
-                         "start, not the exact step, which would have 1/(k+1) where it has 1/k",
-                         [](auto& trial) {
-                           using T = ScalarOf<decltype(trial)>;
-                           const Index size = trial.size("N"), length = trial.size("n");
-                           Settings settings = trial.drawn().settings;
-                           settings["alpha"] = 1;
-                           settings["start"] = 0;
-                           const auto states = trial.run("legs_gbt", trial.in, settings)["states"];
-                           Array<T> d({size});
-                           for (Index t = 0; t < length; ++t) {
-                             hippo::legs_step_timestamped(d, trial.in["signal"](t), T(t - 1), T(t));
-                             trial.equal(d, row_of(states, t), "state");
-                           }
-                         })
+      .law<RationalExp2>(
+          Kind::erratum, "samples with times",
+          "At the times 0, 1, 2, ... the code's cell for timestamped samples is the bilinear step with the "
+          "cell start, not the exact step, which would have 1/(k+1) where it has 1/k",
+          [](auto& trial) {
+            using T = ScalarOf<decltype(trial)>;
+            const Index size = trial.size("N"), length = trial.size("n");
+            Settings settings = trial.drawn().settings;
+            settings["alpha"] = 1;
+            settings["start"] = 0;
+            const auto states = trial.run("legs_gbt", trial.in, settings)["states"];
+            Array<T> d({size});
+            for (Index t = 0; t < length; ++t) {
+              hippo::legs_step_timestamped(d, trial.in["signal"](t), T(t - 1), T(t));
+              trial.equal(d, row_of(states, t), "state");
+            }
+          })
       .once(Kind::erratum, "only one start and one step are the projection",
             "On 1, 2, -1, 3 with N = 4 the exact step with the cell start gives the projection; the exact "
-            "step with "
-            "the zero start, and every GBT of paper or code with either start, does not",
+            "step with the zero start, and every GBT of paper or code with either start, does not",
             [](Check& check) {
               using R = Rational;
               const auto f = Array<R>::vector({R(1), R(2), R(-1), R(3)});
@@ -786,10 +775,8 @@ void costs(EntryBuilder& entry) {
 
   entry.once(Kind::cost, "cost of one step on data",
              "With matrices, weights and steps as data: the dense step N^2 + N multiplications and N^2 "
-             "additions; the "
-             "O(N) step of GBT 6N - 2 multiplications, 7N - 3 additions and N divisions; forward Euler 3N - "
-             "1 and 4N - 2; "
-             "N = 1 ... 12",
+             "additions; the O(N) step of GBT 6N - 2 multiplications, 7N - 3 additions and N divisions; "
+             "forward Euler 3N - 1 and 4N - 2; N = 1 ... 12",
              [](Check& check) {
                using T = Counted<double>;
                for (Index size = 1; size <= 12; ++size) {

@@ -263,43 +263,42 @@ s6::Coefficients<K> driven(s6::Coefficients<K> unit, const Array<T>& signal) {
 
 void scans(EntryBuilder& entry) {
   entry
-      .law<PrimeField>(Kind::same, "scans with given coefficients",
-                       "For any decays, 0 included, the matrix, both scans and the chunks give the outputs "
-                       "and states of the "
-                       "recurrence; so do quotients of running products where no decay is 0",
-                       [](auto& trial) {
-                         const auto unit = given(trial);
-                         const auto signal = trial.array("u", {unit.decay.extent(0), unit.decay.extent(1)});
-                         const auto in = driven(unit, signal);
-                         const auto truth = arrays_of(s6::recurrent(in));
-                         trial.equal(s6::quadratic(unit, signal), truth["output"], "quadratic");
-                         trial.equal(arrays_of(s6::hillis_steele(in)), truth, "Hillis-Steele");
-                         trial.equal(arrays_of(s6::blelloch(in)), truth, "Blelloch");
-                         trial.equal(arrays_of(s6::chunked(in, trial.size("chunk"))), truth, "chunked");
-                         const auto invertible = given(trial, Domain::nonzero);
-                         trial.equal(arrays_of(s6::by_division(invertible)),
-                                     arrays_of(s6::recurrent(invertible)), "by division");
-                       })
       .law<PrimeField>(
-          Kind::same, "any bracketing",
-          "However the pairs of the tokens are bracketed, applied to the initial state they give "
-          "the last state of the recurrence; any two bracketings give the same pair",
+          Kind::same, "scans with given coefficients",
+          "For any decays, 0 included, the matrix, both scans and the chunks give the outputs and states of "
+          "the recurrence; so do quotients of running products where no decay is 0",
           [](auto& trial) {
-            const auto in = given(trial);
-            const Index length = in.decay.extent(0);
-            const auto p = s6::pairs(in, 0, 0, 0, length);
-            const auto drawn = bracketed(trial, p, 0, length);
-            trial.equal(s6::applied(drawn, in.initial_state(0, 0)), s6::recurrent(in).state(0, 0), "state");
-            auto scanned = p;
-            s6::blelloch(scanned, {}, s6::after<ScalarOf<decltype(trial)>>);
-            trial.equal(scanned.back().factor, drawn.factor, "factor");
-            trial.equal(scanned.back().offset, drawn.offset, "offset");
+            const auto unit = given(trial);
+            const auto signal = trial.array("u", {unit.decay.extent(0), unit.decay.extent(1)});
+            const auto in = driven(unit, signal);
+            const auto truth = arrays_of(s6::recurrent(in));
+            trial.equal(s6::quadratic(unit, signal), truth["output"], "quadratic");
+            trial.equal(arrays_of(s6::hillis_steele(in)), truth, "Hillis-Steele");
+            trial.equal(arrays_of(s6::blelloch(in)), truth, "Blelloch");
+            trial.equal(arrays_of(s6::chunked(in, trial.size("chunk"))), truth, "chunked");
+            const auto invertible = given(trial, Domain::nonzero);
+            trial.equal(arrays_of(s6::by_division(invertible)), arrays_of(s6::recurrent(invertible)),
+                        "by division");
           })
+      .law<PrimeField>(Kind::same, "any bracketing",
+                       "However the pairs of the tokens are bracketed, applied to the initial state they "
+                       "give the last state of the recurrence; any two bracketings give the same pair",
+                       [](auto& trial) {
+                         const auto in = given(trial);
+                         const Index length = in.decay.extent(0);
+                         const auto p = s6::pairs(in, 0, 0, 0, length);
+                         const auto drawn = bracketed(trial, p, 0, length);
+                         trial.equal(s6::applied(drawn, in.initial_state(0, 0)),
+                                     s6::recurrent(in).state(0, 0), "state");
+                         auto scanned = p;
+                         s6::blelloch(scanned, {}, s6::after<ScalarOf<decltype(trial)>>);
+                         trial.equal(scanned.back().factor, drawn.factor, "factor");
+                         trial.equal(scanned.back().offset, drawn.offset, "offset");
+                       })
       .law<PrimeField>(
           Kind::invariant, "the operator",
           "Joining is associative, has the identity (1, 0), is a product of matrices (a b; 0 1) with the "
-          "later "
-          "one on the left, and is applied to a state one after the other",
+          "later one on the left, and is applied to a state one after the other",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const auto pair = [&](const std::string& name) {
@@ -323,8 +322,7 @@ void scans(EntryBuilder& entry) {
       .law<PrimeField>(
           Kind::invariant, "linear in what is added and in the initial state",
           "The outputs for x a + y b in the place of added and initial state are x and y times the outputs; "
-          "an "
-          "initial state alone is read through the product of all decays",
+          "an initial state alone is read through the product of all decays",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const T x = trial.number("x"), y = trial.number("y");
@@ -359,8 +357,7 @@ void scans(EntryBuilder& entry) {
           })
       .law<PrimeField>(Kind::invariant, "padding",
                        "Identities after the last token keep the state; tokens that add nothing but decay do "
-                       "not: they fade "
-                       "it by their decays",
+                       "not: they fade it by their decays",
                        [](auto& trial) {
                          using T = ScalarOf<decltype(trial)>;
                          const auto in = given(trial);
@@ -399,8 +396,7 @@ void scans(EntryBuilder& entry) {
           })
       .law<PrimeField>(Kind::invariant, "constant coefficients are a convolution",
                        "With the same decay, drive and C at every token the outputs are the input convolved "
-                       "with K_l = sum "
-                       "C decay^l drive",
+                       "with K_l = sum C decay^l drive",
                        [](auto& trial) {
                          using T = ScalarOf<decltype(trial)>;
                          auto unit = channel(given(trial), 0);
@@ -426,8 +422,7 @@ void scans(EntryBuilder& entry) {
       .law<PrimeField>(
           Kind::gradient, "the backward pass is a scan",
           "g_t = C_t dy_t + decay_{t+1} g_{t+1}, run as a scan over the reversed tokens, gives the gradient "
-          "of "
-          "what is added; with it <added, d added> + <h_0, dh_0> = <y, dy> + <h_n, dh_n>",
+          "of what is added; with it <added, d added> + <h_0, dh_0> = <y, dy> + <h_n, dh_n>",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const auto in = given(trial);
@@ -523,22 +518,21 @@ s6::Input<T> gated_rnn(const Array<T>& step, const Array<T>& u) {
 
 void discretisations(EntryBuilder& entry) {
   entry
-      .law<RationalExp2>(
-          Kind::invariant, "a held input does not see how time is cut",
-          "With input and B held, a step Delta_1 and a step Delta_2 are one step Delta_1 + Delta_2 for "
-          "zero-order hold, at the rate 0 too. For the Euler step they differ, unless the rate is 0, by "
-          "(e^{Delta_2 A} - 1) Delta_1 B u",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const T first(trial.integer("first", 0, 4)), second(trial.integer("second", 0, 4));
-            const T rate(-trial.integer("rate", 0, 3)), b = trial.number("b"), u = trial.number("u"),
-                                                        h = trial.number("h");
-            trial.equal(held_state({first, second}, rate, b, u, h),
-                        held_state({T(first + second)}, rate, b, u, h), "zero-order hold");
-            trial.equal(T(euler_state({first, second}, rate, b, u, h) -
-                          euler_state({T(first + second)}, rate, b, u, h)),
-                        T((exp(second * rate) - T(1)) * first * b * u), "Euler");
-          })
+      .law<RationalExp2>(Kind::invariant, "a held input does not see how time is cut",
+                         "With input and B held, a step Delta_1 and a step Delta_2 are one step Delta_1 + "
+                         "Delta_2 for zero-order hold, at the rate 0 too. For the Euler step they differ, "
+                         "unless the rate is 0, by (e^{Delta_2 A} - 1) Delta_1 B u",
+                         [](auto& trial) {
+                           using T = ScalarOf<decltype(trial)>;
+                           const T first(trial.integer("first", 0, 4)), second(trial.integer("second", 0, 4));
+                           const T rate(-trial.integer("rate", 0, 3)),
+                               b = trial.number("b"), u = trial.number("u"), h = trial.number("h");
+                           trial.equal(held_state({first, second}, rate, b, u, h),
+                                       held_state({T(first + second)}, rate, b, u, h), "zero-order hold");
+                           trial.equal(T(euler_state({first, second}, rate, b, u, h) -
+                                         euler_state({T(first + second)}, rate, b, u, h)),
+                                       T((exp(second * rate) - T(1)) * first * b * u), "Euler");
+                         })
       .law<RationalExp2>(
           Kind::invariant, "where a held input leads",
           "A step takes e^{Delta A} of the distance to -B u / A (zero-order hold) or to Delta B u / (1 - "
@@ -669,9 +663,8 @@ void discretisations(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::erratum, "the gated RNN theorem holds for the paper's step alone",
           "With N = 1, A = -1, B = C = 1 and g = sigmoid(delta + b), zero-order hold is h_t = (1 - g) "
-          "h_{t-1} + "
-          "g u_t (Theorem 1). The released Euler step is h_t = (1 - g) h_{t-1} - log(1 - g) u_t, and "
-          "-log(1 - g) is Delta, which is above g",
+          "h_{t-1} + g u_t (Theorem 1). The released Euler step is h_t = (1 - g) h_{t-1} - log(1 - g) u_t, "
+          "and -log(1 - g) is Delta, which is above g",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n");
@@ -698,8 +691,7 @@ void discretisations(EntryBuilder& entry) {
           })
       .law<Bounded<Real50>>(Kind::bound, "how much more the Euler step writes",
                             "The ratio phi of what zero-order hold and Euler write, (e^x - 1) / x at x = "
-                            "Delta A, obeys 0 <= 1 - "
-                            "phi <= min(1, -x/2), and phi = 1 at the rate 0",
+                            "Delta A, obeys 0 <= 1 - phi <= min(1, -x/2), and phi = 1 at the rate 0",
                             [](auto& trial) {
                               using T = ScalarOf<decltype(trial)>;
                               const T step = trial.number("step", Domain::positive),
@@ -710,21 +702,21 @@ void discretisations(EntryBuilder& entry) {
                               trial.expect(surely_at_most(missing, T(-x / T(2))), "below -x/2");
                               trial.equal(s6::held(step, T(0), T(0)), step, "rate 0");
                             })
-      .law<Bounded<Real50>>(
-          Kind::bound, "softplus as released",
-          "Above 20 the released reference takes the number itself, which is less than e^-20 too small; "
-          "up to 20, and as the logarithm of e^x + 1, it is softplus",
-          [](auto& trial) {
-            using T = ScalarOf<decltype(trial)>;
-            const T x(trial.integer("x", -20, 20)), far = T(20) + trial.number("far", Domain::positive);
-            const T soft = s4d::SoftplusTransform::value(x), missing = log1p(exp(-far));
-            trial.equal(s6::softplus_by_logarithm(x), soft, "by logarithm");
-            trial.equal(s6::softplus_with_threshold(x), soft, "up to 20");
-            trial.equal(T(s6::softplus_with_threshold(far) + missing), s4d::SoftplusTransform::value(far),
-                        "above 20");
-            trial.expect(surely_at_most(T(0), missing), "too small");
-            trial.expect(surely_at_most(missing, T(exp(T(-20)))), "e^-20");
-          });
+      .law<Bounded<Real50>>(Kind::bound, "softplus as released",
+                            "Above 20 the released reference takes the number itself, which is less than "
+                            "e^-20 too small; up to 20, and as the logarithm of e^x + 1, it is softplus",
+                            [](auto& trial) {
+                              using T = ScalarOf<decltype(trial)>;
+                              const T x(trial.integer("x", -20, 20)),
+                                  far = T(20) + trial.number("far", Domain::positive);
+                              const T soft = s4d::SoftplusTransform::value(x), missing = log1p(exp(-far));
+                              trial.equal(s6::softplus_by_logarithm(x), soft, "by logarithm");
+                              trial.equal(s6::softplus_with_threshold(x), soft, "up to 20");
+                              trial.equal(T(s6::softplus_with_threshold(far) + missing),
+                                          s4d::SoftplusTransform::value(far), "above 20");
+                              trial.expect(surely_at_most(T(0), missing), "too small");
+                              trial.expect(surely_at_most(missing, T(exp(T(-20)))), "e^-20");
+                            });
 }
 
 /// Complex rates, B, C and states, and an input without gate: one channel for each of `modes` states.
@@ -869,8 +861,7 @@ void limits(EntryBuilder& entry) {
           })
       .limit<PrimeField>("mamba2_ssd", "with one decay for all states and channels it is Mamba-2",
                          "Where the decay of a token is the same in every state and channel the scan is that "
-                         "of one head: query "
-                         "C, key B, value the input times its step",
+                         "of one head: query C, key B, value the input times its step",
                          [](auto& trial) {
                            using T = ScalarOf<decltype(trial)>;
                            const Index length = trial.size("n"), channels = trial.size("width"),
@@ -906,8 +897,7 @@ void limits(EntryBuilder& entry) {
                          })
       .limit<Bounded<Real50>>("s4d", "with constant step, B and C it is S4D with zero-order hold",
                               "The whole mixer with complex rates and zero-order hold, without a gate, is "
-                              "S4D with zero-order hold "
-                              "where step, B and C never change",
+                              "S4D with zero-order hold where step, B and C never change",
                               [](auto& trial) {
                                 using T = ScalarOf<decltype(trial)>;
                                 auto input = complex_input(trial);
@@ -1061,31 +1051,28 @@ void expect_refused(Check& check, const F& call, const std::string& message) {
 
 void errata(EntryBuilder& entry) {
   entry
-      .once(
-          Kind::erratum, "gaps between paper and code in numbers",
-          "For s = (-2, 0, 1.5, 3) and u = (1, 2, -1, 4) the gated RNN of Theorem 1 ends at "
-          "3.78068966697464, "
-          "the released code at 12.1262012555606. Two Euler steps 0.3 and 0.7 differ from one step of 1 by "
-          "-0.0334317729028549 at A = -1.5, B = 3/5, u = 2/7. At the extreme of the initialisation, A = -16 "
-          "and Delta = 0.1, zero-order hold writes 0.498815 of what Euler writes",
-          [](Check& check) {
-            using R = Real50;
-            const Array<R> s({4, 1}, {R(-2), R(0), R("1.5"), R(3)}), u({4, 1}, {R(1), R(2), R(-1), R(4)});
-            const auto rnn = gated_rnn(s6::step_lengths(s, Array<R>({1})), u);
-            check.digits(s6::recurrent(s6::zero_order_hold(rnn)).output(3, 0), "3.78068966697464", "paper");
-            check.digits(s6::recurrent(s6::euler(rnn)).output(3, 0), "12.1262012555606", "code");
-            const R a("-1.5"), b = R(3) / 5, input = R(2) / 7, first("0.3"), second("0.7");
-            check.digits(
-                euler_state({first, second}, a, b, input, R(5)) - euler_state({R(1)}, a, b, input, R(5)),
-                "-0.0334317729028549", "cut step");
-            const R x("-1.6");
-            check.digits(s6::held(R(1), x, x), "0.498815", "ratio");
-          })
+      .once(Kind::erratum, "gaps between paper and code in numbers",
+            "For s = (-2, 0, 1.5, 3) and u = (1, 2, -1, 4) the gated RNN of Theorem 1 ends at "
+            "3.78068966697464, the released code at 12.1262012555606. Two Euler steps 0.3 and 0.7 differ "
+            "from one step of 1 by -0.0334317729028549 at A = -1.5, B = 3/5, u = 2/7. At the extreme of the "
+            "initialisation, A = -16 and Delta = 0.1, zero-order hold writes 0.498815 of what Euler writes",
+            [](Check& check) {
+              using R = Real50;
+              const Array<R> s({4, 1}, {R(-2), R(0), R("1.5"), R(3)}), u({4, 1}, {R(1), R(2), R(-1), R(4)});
+              const auto rnn = gated_rnn(s6::step_lengths(s, Array<R>({1})), u);
+              check.digits(s6::recurrent(s6::zero_order_hold(rnn)).output(3, 0), "3.78068966697464", "paper");
+              check.digits(s6::recurrent(s6::euler(rnn)).output(3, 0), "12.1262012555606", "code");
+              const R a("-1.5"), b = R(3) / 5, input = R(2) / 7, first("0.3"), second("0.7");
+              check.digits(
+                  euler_state({first, second}, a, b, input, R(5)) - euler_state({R(1)}, a, b, input, R(5)),
+                  "-0.0334317729028549", "cut step");
+              const R x("-1.6");
+              check.digits(s6::held(R(1), x, x), "0.498815", "ratio");
+            })
       .once(Kind::erratum, "where a model starts",
             "The code draws the logarithm of the first step uniformly, so its median is 0.01; the paper says "
             "uniform steps, whose median is 0.0505. The floor of 1/10000 never acts, since no step starts "
-            "below "
-            "1/1000. The rates are -1, ..., -N, the eigenvalues of S4D-Real",
+            "below 1/1000. The rates are -1, ..., -N, the eigenvalues of S4D-Real",
             [](Check& check) {
               using R = Bounded<Real50>;
               const auto half = R(R(1) / R(2));
@@ -1102,24 +1089,21 @@ void errata(EntryBuilder& entry) {
                 for (Index i = 0; i < 5; ++i) check.equal(Complex<Rational>(rate(d, i)), real(i), "rate");
               }
             })
-      .once(
-          Kind::erratum, "softplus in a decoding kernel",
-          "log(e^x + 1) is exactly 0 in float32 at x = -17, where softplus keeps its digits, and not yet at "
-          "x = -16",
-          [](Check& check) {
-            check.equal(s6::softplus_by_logarithm(-17.0F), 0.0F, "by logarithm");
-            check.expect(s6::softplus_by_logarithm(-16.0F) > 0, "one higher");
-            const float kept = s4d::SoftplusTransform::value(-17.0F);
-            const UseRounding rounding(float32_arithmetic());
-            const auto truth = s4d::SoftplusTransform::value(Bounded<Real50>(-17.0));
-            check.within(Real50(kept), truth.value(), truth.error_bound(), "softplus");
-          })
+      .once(Kind::erratum, "softplus in a decoding kernel",
+            "log(e^x + 1) is exactly 0 in float32 at x = -17, where softplus keeps its digits, and not yet "
+            "at x = -16",
+            [](Check& check) {
+              check.equal(s6::softplus_by_logarithm(-17.0F), 0.0F, "by logarithm");
+              check.expect(s6::softplus_by_logarithm(-16.0F) > 0, "one higher");
+              const float kept = s4d::SoftplusTransform::value(-17.0F);
+              const UseRounding rounding(float32_arithmetic());
+              const auto truth = s4d::SoftplusTransform::value(Bounded<Real50>(-17.0));
+              check.within(Real50(kept), truth.value(), truth.error_bound(), "softplus");
+            })
       .once(Kind::invariant, "quotients of running products underflow, scans do not",
             "At A = -16 and Delta = 0.1 the product of the decays leaves the normal numbers of float32 after "
-            "55 "
-            "tokens, and 80 tokens by division are no number; both scans and the chunks stay within the "
-            "rounding "
-            "budget",
+            "55 tokens, and 80 tokens by division are no number; both scans and the chunks stay within the "
+            "rounding budget",
             [](Check& check) {
               constexpr Index kLength = 80;
               const auto input = [&]<class T>(T) {
@@ -1143,49 +1127,49 @@ void errata(EntryBuilder& entry) {
               compare(s6::blelloch(scan), s6::blelloch(bounded), "Blelloch");
               compare(s6::chunked(scan, 16), s6::chunked(bounded, 16), "chunked");
             })
-      .once(
-          Kind::invariant, "bad input is refused",
-          "A negative step, a growing rate, groups that do not divide the channels, a chunk of no tokens and "
-          "shapes that do not fit are refused by name",
-          [](Check& check) {
-            const auto good = single<double>({0.5, 0.25}, -1, 1, 1, 0);
-            auto bad = good;
-            bad.step(1, 0) = -0.25;
-            const std::string negative =
-                "mamba_s6: step is negative at token 1, channel 0, expected 0 or more";
-            expect_refused(
-                check, [&] { s6::euler(bad); }, negative);
-            expect_refused(
-                check, [&] { s6::zero_order_hold(bad); }, negative);
-            bad = good;
-            bad.rate(0, 0) = 0.5;
-            expect_refused(
-                check, [&] { s6::euler(bad); },
-                "mamba_s6: rate is positive at channel 0, state 0, expected a real part of 0 or less");
-            bad = good;
-            bad.B = bad.C = Array<double>({2, 2, 1});
-            expect_refused(
-                check, [&] { s6::euler(bad); },
-                "mamba_s6: the number of groups is 2, expected a divisor of the 1 channels");
-            bad = good;
-            bad.gate = Array<double>({2, 2});
-            expect_refused(
-                check, [&] { s6::euler(bad); }, "mamba_s6: gate is 2 x 2, expected 2 x 1 (signal is 2 x 1)");
-            const auto scan = s6::euler(good);
-            expect_refused(
-                check, [&] { s6::chunked(scan, 0); }, "mamba_s6: chunk is 0, expected 1 or more");
-            auto uneven = scan;
-            uneven.added = Array<double>({1, 1, 1});
-            expect_refused(
-                check, [&] { s6::recurrent(uneven); },
-                "mamba_s6: added is 1 x 1 x 1, expected 2 x 1 x 1 (decay is 2 x 1 x 1)");
-            expect_refused(
-                check, [&] { s6::step_lengths(good.signal, Array<double>({3})); },
-                "mamba_s6: bias is 3, expected 1 (raw is 2 x 1)");
-            auto still = good;  // neither a step of length 0 nor a rate of 0 is bad
-            still.step(0, 0) = still.rate(0, 0) = 0;
-            check.equal(s6::recurrent(s6::zero_order_hold(still)).state(0, 0), 0.25, "still");
-          });
+      .once(Kind::invariant, "bad input is refused",
+            "A negative step, a growing rate, groups that do not divide the channels, a chunk of no tokens "
+            "and shapes that do not fit are refused by name",
+            [](Check& check) {
+              const auto good = single<double>({0.5, 0.25}, -1, 1, 1, 0);
+              auto bad = good;
+              bad.step(1, 0) = -0.25;
+              const std::string negative =
+                  "mamba_s6: step is negative at token 1, channel 0, expected 0 or more";
+              expect_refused(
+                  check, [&] { s6::euler(bad); }, negative);
+              expect_refused(
+                  check, [&] { s6::zero_order_hold(bad); }, negative);
+              bad = good;
+              bad.rate(0, 0) = 0.5;
+              expect_refused(
+                  check, [&] { s6::euler(bad); },
+                  "mamba_s6: rate is positive at channel 0, state 0, expected a real part of 0 or less");
+              bad = good;
+              bad.B = bad.C = Array<double>({2, 2, 1});
+              expect_refused(
+                  check, [&] { s6::euler(bad); },
+                  "mamba_s6: the number of groups is 2, expected a divisor of the 1 channels");
+              bad = good;
+              bad.gate = Array<double>({2, 2});
+              expect_refused(
+                  check, [&] { s6::euler(bad); },
+                  "mamba_s6: gate is 2 x 2, expected 2 x 1 (signal is 2 x 1)");
+              const auto scan = s6::euler(good);
+              expect_refused(
+                  check, [&] { s6::chunked(scan, 0); }, "mamba_s6: chunk is 0, expected 1 or more");
+              auto uneven = scan;
+              uneven.added = Array<double>({1, 1, 1});
+              expect_refused(
+                  check, [&] { s6::recurrent(uneven); },
+                  "mamba_s6: added is 1 x 1 x 1, expected 2 x 1 x 1 (decay is 2 x 1 x 1)");
+              expect_refused(
+                  check, [&] { s6::step_lengths(good.signal, Array<double>({3})); },
+                  "mamba_s6: bias is 3, expected 1 (raw is 2 x 1)");
+              auto still = good;  // neither a step of length 0 nor a rate of 0 is bad
+              still.step(0, 0) = still.rate(0, 0) = 0;
+              check.equal(s6::recurrent(s6::zero_order_hold(still)).state(0, 0), 0.25, "still");
+            });
 }
 
 void examples(EntryBuilder& entry) {

@@ -61,8 +61,7 @@ void describe(EntryBuilder& entry) {
   entry
       .about("state_space", "S4D and DSS",
              "A long convolution whose kernel is a sum of damped oscillations; token by token it is a "
-             "recurrence of "
-             "M complex states.",
+             "recurrence of M complex states.",
              {"gu2022s4d", "gupta2022dss"})
       .size("n", 16, 5)
       .size("M", 3, 2)
@@ -178,8 +177,7 @@ void invariants(EntryBuilder& entry) {
           })
       .law<PrimeField, Rational>(Kind::invariant, "conjugates sound the same",
                                  "Conjugate eigenvalues, B, C and initial state give the same output: the "
-                                 "sign of the frequencies, minus "
-                                 "in the released code, is a matter of taste",
+                                 "sign of the frequencies, minus in the released code, is a matter of taste",
                                  [](auto& trial) {
                                    auto conjugate = trial.in;
                                    for (auto& [name, array] : conjugate.complex) {
@@ -276,8 +274,7 @@ void limits(EntryBuilder& entry) {
       .limit<PrimeField, Rational>(
           "gated_linear_attention", "real states are gates that never change",
           "With real eigenvalues, B and C, S4D is gated linear attention: decay lambdabar, key Bbar, query 2 "
-          "C, value "
-          "the input; D is a skip connection",
+          "C, value the input; D is a skip connection",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n"), states = trial.size("M");
@@ -312,8 +309,7 @@ void limits(EntryBuilder& entry) {
       .limit<PrimeField, Rational>(
           "hippo", "one real state is LegT of one coefficient",
           "With lambda = -1, B = 1, C = 1/2, D = 0 and no initial state the output is the state of "
-          "HiPPO-LegT with N "
-          "= 1 and the bilinear step",
+          "HiPPO-LegT with N = 1 and the bilinear step",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index rate = trial.integer("rate", 1, 6);
@@ -378,8 +374,7 @@ void against_legs(EntryBuilder& entry) {
           })
       .once(Kind::invariant, "equal exactly at 0 ... N-1",
             "Diagonal LegS and LegS have equal transfer functions at s in {0, ..., N+2, 1/2, 7/3} if and "
-            "only if s is "
-            "one of 0, ..., N-1; N = 1 ... 8",
+            "only if s is one of 0, ..., N-1; N = 1 ... 8",
             [](Check& check) {
               for (Index size = 1; size <= 8; ++size) {
                 std::vector<Rational> places{Rational(1) / Rational(2), Rational(7) / Rational(3)};
@@ -451,8 +446,7 @@ void dss(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::same, "DSS softmax",
           "As defined, with stabilised rows and with the geometric series summed, the kernel is the same, "
-          "for both "
-          "signs of Re lambda; every row sums to 1; of length 1 it is Re sum W / lambda",
+          "for both signs of Re lambda; every row sums to 1; of length 1 it is Re sum W / lambda",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index length = trial.size("n");
@@ -475,8 +469,7 @@ void dss(EntryBuilder& entry) {
           })
       .law<Bounded<Real50>>(Kind::same, "DSS exp is half of S4D",
                             "With W = C B, twice the exp kernel is the ZOH kernel; twice the kernel without "
-                            "scale has lambdabar and "
-                            "B = 1",
+                            "scale has lambdabar and B = 1",
                             [](auto& trial) {
                               using T = ScalarOf<decltype(trial)>;
                               const Index length = trial.size("n");
@@ -535,8 +528,7 @@ void initialisations(EntryBuilder& entry) {
       .law<Bounded<Real50>>(
           Kind::invariant, "relations between initialisations",
           "Inv2 at 2n is Inv at n; (Inv + N/pi)^2 Quad = N^4 / pi^3; Lin turns by (-1)^n in a unit of time; "
-          "the "
-          "logarithms of Rand's frequencies are the normals; Real has the eigenvalues of LegS",
+          "the logarithms of Rand's frequencies are the normals; Real has the eigenvalues of LegS",
           [](auto& trial) {
             using T = ScalarOf<decltype(trial)>;
             const Index pairs = trial.integer("pairs", 1, 5), size = 2 * pairs;
@@ -561,10 +553,8 @@ void initialisations(EntryBuilder& entry) {
           })
       .once(Kind::erratum, "the constant of the largest frequency",
             "omega_0 - N^2/pi is -0.521250, -0.523451, -0.523590 for N = 16, 64, 256 and tends to -pi/6: the "
-            "constant "
-            "0.5236 of the conjecture enters with a minus sign. Decided by the sign of the decreasing arctan "
-            "sum at "
-            "both ends of the printed digit",
+            "constant 0.5236 of the conjecture enters with a minus sign. Decided by the sign of the "
+            "decreasing arctan sum at both ends of the printed digit",
             [](Check& check) {
               using R = Real50;
               const std::vector<std::pair<Index, std::string>> table{
@@ -579,32 +569,30 @@ void initialisations(EntryBuilder& entry) {
               check.expect(abs(R("-0.523451") + pi<R>() / 6) < abs(R("-0.521250") + pi<R>() / 6),
                            "towards -pi/6");
             })
-      .once(
-          Kind::statistical, "steps are log-uniform",
-          "The logarithm of the step has the mean -4.60517 and the variance log(100)^2 / 12. By Hoeffding's "
-          "inequality 130000 samples leave 1/100 of the range with a chance below 1e-10, for the mean and "
-          "for the "
-          "square of the distance from it",
-          [](Check& check) {
-            // 2 exp(-2 m t^2) < 1e-10 / 2 with t = 1/100 holds from m = log(4e10) / (2 t^2) = 122061 on.
-            constexpr Index kSamples = 130000;
-            const double low = std::log(1e-3), range = std::log(1e-1) - low;
-            double mean = 0, square = 0;
-            for (Index i = 0; i < kSamples; ++i) {
-              const double uniform = static_cast<double>(hash({1, "uniform", i}, 1) >> 11) * 0x1p-53;
-              const double place = (std::log(s4d::log_uniform_step(uniform, 1e-3, 1e-1)) - low) / range;
-              mean += place / kSamples;
-              square += (place - 0.5) * (place - 0.5) / kSamples;
-            }
-            // Sums of m doubles round by less than m units of the last place.
-            const double rounding = static_cast<double>(kSamples) * 0x1p-52;
-            check.within(Real50(mean), Real50(0.5), 0.01 + rounding, "mean, as a share of the range");
-            check.within(Real50(square), Real50(1) / 12, 0.01 / 4 + rounding, "variance, as a share");
-            check.digits(Real50(low + range / 2), "-4.60517", "mean of the logarithm");
-            check.digits(Real50(range / std::sqrt(12.0)), "1.32940", "standard deviation");
-            check.measure("mean", low + range * mean);
-            check.measure("standard deviation", range * std::sqrt(square));
-          });
+      .once(Kind::statistical, "steps are log-uniform",
+            "The logarithm of the step has the mean -4.60517 and the variance log(100)^2 / 12. By "
+            "Hoeffding's inequality 130000 samples leave 1/100 of the range with a chance below 1e-10, for "
+            "the mean and for the square of the distance from it",
+            [](Check& check) {
+              // 2 exp(-2 m t^2) < 1e-10 / 2 with t = 1/100 holds from m = log(4e10) / (2 t^2) = 122061 on.
+              constexpr Index kSamples = 130000;
+              const double low = std::log(1e-3), range = std::log(1e-1) - low;
+              double mean = 0, square = 0;
+              for (Index i = 0; i < kSamples; ++i) {
+                const double uniform = static_cast<double>(hash({1, "uniform", i}, 1) >> 11) * 0x1p-53;
+                const double place = (std::log(s4d::log_uniform_step(uniform, 1e-3, 1e-1)) - low) / range;
+                mean += place / kSamples;
+                square += (place - 0.5) * (place - 0.5) / kSamples;
+              }
+              // Sums of m doubles round by less than m units of the last place.
+              const double rounding = static_cast<double>(kSamples) * 0x1p-52;
+              check.within(Real50(mean), Real50(0.5), 0.01 + rounding, "mean, as a share of the range");
+              check.within(Real50(square), Real50(1) / 12, 0.01 / 4 + rounding, "variance, as a share");
+              check.digits(Real50(low + range / 2), "-4.60517", "mean of the logarithm");
+              check.digits(Real50(range / std::sqrt(12.0)), "1.32940", "standard deviation");
+              check.measure("mean", low + range * mean);
+              check.measure("standard deviation", range * std::sqrt(square));
+            });
 }
 
 /// What S4D-LegS is made of; solving for the frequencies takes most of the time.
@@ -641,26 +629,24 @@ Real50 kernel_distance(const DiagonalLegs& legs, Index row, const Real50& step) 
 }
 
 void convergence(EntryBuilder& entry) {
-  entry.once(
-      Kind::converges, "diagonal LegS tends to LegS",
-      "The largest distance of the ZOH kernels, over the largest value, 512 lags: with Delta = 1/10 and the "
-      "read-out e_0 0.22541 and 0.04406 for N = 16 and 64, with e_3 0.45875 and 0.07845; with Delta = 1/100 "
-      "and "
-      "e_0 0.70957 and 0.27697. Computed with 50 digits",
-      [](Check& check) {
-        struct Line {
-          Index row;
-          Index inverse_step;
-          const char *at_16, *at_64;
-        };
-        const DiagonalLegs legs_16(16), legs_64(64);
-        for (const Line& line : {Line{0, 10, "0.22541", "0.04406"}, Line{3, 10, "0.45875", "0.07845"},
-                                 Line{0, 100, "0.70957", "0.27697"}}) {
-          const Real50 step = Real50(1) / Real50(line.inverse_step);
-          check.digits(kernel_distance(legs_16, line.row, step), line.at_16, "N = 16");
-          check.digits(kernel_distance(legs_64, line.row, step), line.at_64, "N = 64");
-        }
-      });
+  entry.once(Kind::converges, "diagonal LegS tends to LegS",
+             "The largest distance of the ZOH kernels, over the largest value, 512 lags: with Delta = 1/10 "
+             "and the read-out e_0 0.22541 and 0.04406 for N = 16 and 64, with e_3 0.45875 and 0.07845; with "
+             "Delta = 1/100 and e_0 0.70957 and 0.27697. Computed with 50 digits",
+             [](Check& check) {
+               struct Line {
+                 Index row;
+                 Index inverse_step;
+                 const char *at_16, *at_64;
+               };
+               const DiagonalLegs legs_16(16), legs_64(64);
+               for (const Line& line : {Line{0, 10, "0.22541", "0.04406"}, Line{3, 10, "0.45875", "0.07845"},
+                                        Line{0, 100, "0.70957", "0.27697"}}) {
+                 const Real50 step = Real50(1) / Real50(line.inverse_step);
+                 check.digits(kernel_distance(legs_16, line.row, step), line.at_16, "N = 16");
+                 check.digits(kernel_distance(legs_64, line.row, step), line.at_64, "N = 64");
+               }
+             });
 }
 
 void costs(EntryBuilder& entry) {
