@@ -532,14 +532,18 @@ std::filesystem::path temporary_name(const std::filesystem::path& path) {
   return name;
 }
 
+/// Data may be nowhere when they are nothing, which fwrite does not allow.
+bool write_all(std::span<const std::byte> data, std::FILE* file) {
+  return data.empty() || std::fwrite(data.data(), 1, data.size(), file) == data.size();
+}
+
 /// Writes and closes. Returns the reason of a failure, or nothing.
 std::optional<std::string> write_file(const std::filesystem::path& path, std::string_view header,
                                       std::span<const std::byte> data) {
   File file(std::fopen(path.c_str(), "wbx"));
   if (!file) return error_reason();
-  const bool written = std::fwrite(header.data(), 1, header.size(), file.get()) == header.size() &&
-                       std::fwrite(data.data(), 1, data.size(), file.get()) == data.size() &&
-                       std::fflush(file.get()) == 0;
+  const bool written = write_all(std::as_bytes(std::span(header)), file.get()) &&
+                       write_all(data, file.get()) && std::fflush(file.get()) == 0;
   std::optional<std::string> failure;
   if (!written) failure = error_reason();
   if (std::fclose(file.release()) != 0 && !failure) failure = error_reason();
