@@ -375,7 +375,7 @@ std::string error_reason() {
 }
 
 void read_exactly(std::FILE* file, void* target, std::size_t size, const std::filesystem::path& path) {
-  const std::size_t count = std::fread(target, 1, size, file);
+  const std::size_t count = size == 0 ? 0 : std::fread(target, 1, size, file);
   if (count == size) return;
   refuse(path.string(), "reading ended after " + std::to_string(count) + " bytes",
          std::to_string(size) + " more bytes");
