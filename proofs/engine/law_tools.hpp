@@ -62,6 +62,7 @@ Array<T> rows(const Array<T>& array, Index first, Index last) {
   return Array<T>(shape, {all + first * width, all + last * width});
 }
 
+/// The identity matrix.
 template <class T>
 Array<T> identity(Index size) {
   Array<T> one({size, size});
@@ -69,6 +70,7 @@ Array<T> identity(Index size) {
   return one;
 }
 
+/// The transpose of a matrix.
 template <class T>
 Array<T> transposed(const Array<T>& a) {
   Array<T> result({a.extent(1), a.extent(0)});

@@ -1,7 +1,7 @@
 /// \file
 /// What all mutants share, precompiled once. Clang also keeps the templates that a precompiled header makes
-/// use of, so the functions below, which nobody calls, use what every entry does: a mutant is compiled in
-/// three quarters of the time. g++ would compile them again in every mutant.
+/// use of, so the functions below, which nobody calls, use what every entry does, and no mutant compiles that
+/// again. g++ would compile them in every mutant.
 #pragma once
 
 #include <algorithm>
