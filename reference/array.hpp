@@ -123,6 +123,7 @@ class Array {
   }
 
   /// All values in row-major order. Not of a temporary array, which would be gone before they are read.
+  // Pointer and size, because a vector would have to be proved a contiguous range anew for every number type.
   std::span<T> values() & { return {values_.data(), values_.size()}; }
   std::span<const T> values() const& { return {values_.data(), values_.size()}; }
   std::span<const T> values() const&& = delete;
