@@ -421,7 +421,7 @@ void tail_laws(EntryBuilder& entry) {
             "Pr[|C - X Y|_F > M (1 + sqrt(2 log(1 / delta))) / sqrt(m)] <= delta with M = max |X_k| |Y_k| / "
             "pi_k (derived: McDiarmid's inequality), so also the published constant sqrt(8 log(1 / delta)), "
             "over all lists of up to 5 samples",
-            [](Check& check) {
+            [](auto& check) {
               using T = Real50;
               for (Index count = 1; count <= 5; ++count) {
                 const auto numbers = [&](const char* name, const Shape& shape) {
@@ -564,7 +564,7 @@ void drawing_laws(EntryBuilder& entry) {
           })
       .once(Kind::invariant, "the last index takes what rounding left",
             "Ten times 0.1 is less than 1 in double precision; a u beyond that sum draws the last index",
-            [](Check& check) {
+            [](auto& check) {
               const Array<double> tenths({10}, 0.1);
               const double beyond = std::nextafter(1.0, 0.0);
               check.expect(sketch::total(tenths) <= beyond, "the sum is 1");
@@ -576,7 +576,7 @@ void drawing_laws(EntryBuilder& entry) {
       .once(Kind::statistical, "uniform indices need rejection",
             "Over all words below 16 each of 3 indices comes 5 times among those kept, 6, 5 and 5 times by "
             "the plain remainder",
-            [](Check& check) {
+            [](auto& check) {
               std::vector<Index> kept(3, 0), plain(3, 0);
               for (Index word = 0; word < 16; ++word) {
                 ++plain[static_cast<std::size_t>(word % 3)];
@@ -589,7 +589,7 @@ void drawing_laws(EntryBuilder& entry) {
             })
       .once(Kind::invariant, "tiny probabilities overflow",
             "1 / pi is infinite in float32 for pi = 1e-39, although the sampled term itself is small",
-            [](Check& check) {
+            [](auto& check) {
               const Array<float> X({1, 1}, 1e-20F), Y({1, 1}, 1e-20F);
               const Array<float> probability({1}, 1e-39F);
               const Array<Index> samples({1});
@@ -611,7 +611,7 @@ void sketch_laws(EntryBuilder& entry) {
   entry
       .once(Kind::statistical, "the stand-in for normal numbers",
             "Its moments from the first to the fifth are 0, 1, 0, 3, 0",
-            [](Check& check) {
+            [](auto& check) {
               const RationalExp2 moments[] = {1, 0, 1, 0, 3, 0};
               for (Index order = 0; order <= 5; ++order) {
                 RationalExp2 sum = 0;
@@ -768,7 +768,7 @@ void sketch_laws(EntryBuilder& entry) {
             }
           })
       .once(Kind::cost, "cost: butterflies", "N log2(N) additions and no multiplication, N = 1 ... 1024",
-            [](Check& check) {
+            [](auto& check) {
               for (Index bits = 0; bits <= 10; ++bits) {
                 const Index length = Index{1} << bits;
                 std::vector<Counted<double>> x;
@@ -783,7 +783,7 @@ void sketch_laws(EntryBuilder& entry) {
             "Pr[| |S x|^2 / |x|^2 - 1 | > eps] <= 2 exp(-m (eps^2 - eps^3) / 4) and <= 2 exp(-m eps^2 / 8), "
             "against the exact chi-square tails for even m: two published constants, the first the sharper "
             "one below eps = 1/2",
-            [](Check& check) {
+            [](auto& check) {
               const auto above = [](Index rows, const Real50& x) {  // Pr[chi-square with m degrees > x]
                 Real50 term = 1, sum = 0;
                 for (Index k = 0; k < rows / 2; ++k) {
@@ -868,7 +868,7 @@ void hash_laws(EntryBuilder& entry) {
       .once(Kind::invariant, "Gray code",
             "gray_position undoes gray_word, and neighbours on the circle of 2^r differ in one bit, r = 1 "
             "... 12",
-            [](Check& check) {
+            [](auto& check) {
               for (Index bits = 1; bits <= 12; ++bits) {
                 const Index codes = Index{1} << bits;
                 for (Index i = 0; i < codes; ++i) {
@@ -881,7 +881,7 @@ void hash_laws(EntryBuilder& entry) {
       .once(Kind::statistical, "hash collisions: exact probabilities",
             "With independent bits: all agree, Hamming balls and Gray neighbours as stated, over all pairs "
             "of codes, r = 1 ... 8",
-            [](Check& check) {
+            [](auto& check) {
               for (Index bits = 1; bits <= 8; ++bits) {
                 const Index codes = Index{1} << bits;
                 for (const RationalExp2& differ : {RationalExp2(1) / 10, RationalExp2(2) / 3}) {
@@ -906,7 +906,7 @@ void hash_laws(EntryBuilder& entry) {
       .once(Kind::statistical, "an unbiased and a biased kernel estimate",
             "The share of agreeing bits has the mean 1 - theta / pi exactly; cos(pi times the share that "
             "differs) has not the mean cos(theta)",
-            [](Check& check) {
+            [](auto& check) {
               for (Index bits = 1; bits <= 8; ++bits) {
                 const RationalExp2 differ = RationalExp2(1) / 3;
                 RationalExp2 mean = 0, ways = 1;
@@ -985,7 +985,7 @@ void hash_laws(EntryBuilder& entry) {
             "Frequencies of bits, collisions, Gray neighbours and Hamming balls in 40000 draws, within a "
             "margin that a right program leaves with probability below 1e-9 (Chernoff); formulas for one bit "
             "more or less lie outside of it",
-            [](Check& check) {
+            [](auto& check) {
               const Index bits = 7, trials = 40000, codes = Index{1} << bits;
               for (const double angle : {0.3, 1.0, 2.0}) {
                 const double differ = angle / std::numbers::pi;
@@ -1013,7 +1013,7 @@ void hash_laws(EntryBuilder& entry) {
       .once(Kind::statistical, "cross-polytope hash of normal rotations",
             "Collisions in 30000 draws: 1 - p for one axis, (1 - p)^2 for two, and the integral for 3 and 8, "
             "within a margin of false alarm below 1e-9 (Chernoff)",
-            [](Check& check) {
+            [](auto& check) {
               struct Known {
                 double angle;
                 Index axes;
@@ -1045,7 +1045,7 @@ void hash_laws(EntryBuilder& entry) {
             })
       .once(Kind::invariant, "codes do not fit into float32",
             "A code of 25 bits kept as a float32 loses its lowest bit: 2^24 and 2^24 + 1 become one",
-            [](Check& check) {
+            [](auto& check) {
               const Array<double> all_negative({1, 25}, -1.0);
               Array<double> top = all_negative, both = all_negative;
               top(0, 24) = both(0, 24) = both(0, 0) = 1.0;
@@ -1089,7 +1089,7 @@ void median_laws(EntryBuilder& entry) {
             "When each group is off with probability 1/4 at most (Chebyshev), the median is off with "
             "probability below exp(-k / 8), exactly by the binomial tail, k = 1, 3 ... 161; 161 groups bring "
             "that below 2e-9",
-            [](Check& check) {
+            [](auto& check) {
               for (Index groups = 1; groups <= 161; groups += 2) {
                 RationalExp2 tail = 0, ways = 1;
                 for (Index off = 0; off <= groups; ++off) {
@@ -1112,7 +1112,7 @@ void errata(EntryBuilder& entry) {
              "The released code normalises the row norms by the operator norm of the Gram matrix, the square "
              "of that of the rows: with 4 equal rows of norm 2 the share of the norms in a probability falls "
              "from 4/5 to 1/2",
-             [](Check& check) {
+             [](auto& check) {
                // rows (v, 1) = (sqrt(3), 1): norm 2, operator norm 4, Gram matrix 16
                Array<Real50> value({4, 1}, sqrt(Real50(3)));
                value(3, 0) = 0;  // and one row (0, 1), of norm 1
@@ -1159,7 +1159,7 @@ void costs(EntryBuilder& entry) {
   entry.once(Kind::cost, "cost: row_norm",
              "n q + m q + m p q multiplications, n q - 1 + (m - 1) p q additions, m + p q divisions and m "
              "comparisons, when no row is 0",
-             [](Check& check) {
+             [](auto& check) {
                for (Index length = 2; length <= 16; length *= 2) {
                  using T = Counted<double>;
                  const Index left = 3, right = 2, count = length + 1;
@@ -1236,7 +1236,7 @@ void examples(EntryBuilder& entry) {
       .once(
           Kind::example, "worked example",
           "Exact errors by enumeration: uniform, row norms, subsets, signs, normal numbers",
-          [](Check& check) {
+          [](auto& check) {
             using R = RationalExp2;
             const auto X = Array<R>::matrix({{1, 2, -1}, {0, 1, 3}});
             const auto Y = Array<R>::matrix({{1, 1}, {2, -1}, {0, 3}});
@@ -1269,7 +1269,7 @@ void examples(EntryBuilder& entry) {
           })
       .once(Kind::example, "hash probabilities",
             "Collisions, Gray neighbours and Hamming balls at three angles, 12 digits",
-            [](Check& check) {
+            [](auto& check) {
               const auto collisions = [&](const char* angle, const std::vector<std::string>& printed) {
                 const Index bits[] = {1, 2, 6, 7, 8};
                 const Real50 differ = Real50(angle) / pi<Real50>();
@@ -1294,7 +1294,7 @@ void examples(EntryBuilder& entry) {
             })
       .once(Kind::example, "cross-polytope probabilities",
             "The integral for 1, 2, 3 and 8 axes at three angles: 1 - p, (1 - p)^2 and nine printed digits",
-            [](Check& check) {
+            [](auto& check) {
               const char* const angles[] = {"0.3", "1", "2"};
               const char* const one[] = {"0.904507034", "0.681690114", "0.363380228"};
               const char* const two[] = {"0.818132975", "0.464701411", "0.132045190"};
@@ -1309,7 +1309,7 @@ void examples(EntryBuilder& entry) {
               }
             })
       .once(Kind::example, "sample sizes",
-            "How many trials tell a frequency to +-delta: six sigma, Chernoff, Hoeffding", [](Check& check) {
+            "How many trials tell a frequency to +-delta: six sigma, Chernoff, Hoeffding", [](auto& check) {
               struct Row {
                 double chance, delta;
                 Index sigma, chernoff, hoeffding;

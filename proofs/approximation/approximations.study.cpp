@@ -17,6 +17,7 @@
 #include "reference/approximation/polynomial_exp.hpp"
 #include "reference/approximation/tensor_attention.hpp"
 #include "reference/linear_attention/linear_attention.hpp"
+#include "reference/scalar/lmul.hpp"
 
 namespace etalon {
 namespace {

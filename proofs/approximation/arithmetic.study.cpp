@@ -17,6 +17,7 @@
 #include "proofs/engine/convert.hpp"
 #include "proofs/engine/entry.hpp"
 #include "proofs/engine/study.hpp"
+#include "reference/scalar/lmul.hpp"
 #include "tools/npy.hpp"
 
 namespace etalon {

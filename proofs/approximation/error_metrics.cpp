@@ -136,7 +136,7 @@ void sums(EntryBuilder& entry) {
             "In float, float16, bfloat16 and E4M3, against exact fractions, on random, equal, alternating, "
             "geometric and adversarial terms: |computed - exact| <= kappa sum |x|. Where every term is lost "
             "the naive sum uses more than half of its bound",
-            [](Check& check) {
+            [](auto& check) {
               sums_within<float>(check, 0x1p-24, 300);
               sums_within<Float16>(check, Float16::unit_roundoff, 300);
               sums_within<BFloat16>(check, BFloat16::unit_roundoff, 100);
@@ -145,7 +145,7 @@ void sums(EntryBuilder& entry) {
       .once(Kind::bound, "compensation makes the length harmless",
             "Kahan's sum of n terms of 1/3 in float errs by at most 2 u of it, for n up to 10^5; the "
             "compensated one stays within its bound, and the naive one errs by more than 100 u",
-            [](Check& check) {
+            [](auto& check) {
               const double u = 0x1p-24;
               for (const Index count : {100, 10000, 100000}) {
                 const std::vector<float> terms(static_cast<std::size_t>(count), 1.0F / 3);
@@ -162,7 +162,7 @@ void sums(EntryBuilder& entry) {
       .once(Kind::bound, "where bounds end",
             "gamma_k says nothing from k u = 1 on: 256 terms in bfloat16, 2048 in float16, 16 in E4M3, 8 in "
             "E5M2",
-            [](Check& check) {
+            [](auto& check) {
               const std::pair<Index, double> ends[] = {{256, BFloat16::unit_roundoff},
                                                        {2048, Float16::unit_roundoff},
                                                        {16, E4M3::unit_roundoff},
@@ -183,7 +183,7 @@ void sums(EntryBuilder& entry) {
             "10^4 float sums of 256 random terms, and inner products of 128: no error above the probable "
             "bound with lambda = 9, which fails with a probability below 10^-9 altogether; equal terms are "
             "no random ones, and 10^6 times 0.1 exceeds it",
-            [](Check& check) {
+            [](auto& check) {
               const double u = 0x1p-24, lambda = 9;
               const double alarm =
                   1 - em::confidence(Index{256}, u, lambda) + 1 - em::confidence(Index{128}, u, lambda);
@@ -256,7 +256,7 @@ void measures(EntryBuilder& entry) {
             "In E4M3, E5M2, float16 and bfloat16: positions grow by 1 from number to number, -0 is 0, and "
             "the next number is one ulp away; 1 and its predecessor in float are one step apart, as are 0 "
             "and the least negative number",
-            [](Check& check) {
+            [](auto& check) {
               line_of<E4M3>(check, l_mul::e4m3fn);
               line_of<E5M2>(check, l_mul::e5m2);
               line_of<Float16>(check, l_mul::fp16);
@@ -415,7 +415,7 @@ void running(EntryBuilder& entry) {
           Kind::bound, "running errors of random expressions",
           "+, -, *, / and max in float on 400 random expressions of 9 numbers, against exact fractions: no "
           "node is off by more than its running bound, and some use more than 0.9 of it",
-          [](Check& check) {
+          [](auto& check) {
             double largest = 0;
             for (std::uint64_t seed = 1; seed <= 400; ++seed) {
               std::vector<Tracked> nodes;
@@ -444,7 +444,7 @@ void running(EntryBuilder& entry) {
       .once(
           Kind::bound, "running errors of exp and log",
           "exp and log of a float that is itself off by a known amount, against 50 digits",
-          [](Check& check) {
+          [](auto& check) {
             const Real50 unit = Real50(0x1p-23) * (1 + Real50(0x1p-22));  // c = 2
             for (Index i = 0; i < 300; ++i) {
               const Real50 bound =
@@ -466,7 +466,7 @@ void running(EntryBuilder& entry) {
           Kind::bound, "recurrences",
           "h_t = a_t h_{t-1} + b_t in float over 60 steps with |a| up to 0.5, 0.9, 0.99, 0.999, against "
           "exact fractions: within the running bound and the one from the inputs",
-          [](Check& check) {
+          [](auto& check) {
             const Rational u(0x1p-24);
             for (const double rate : {0.5, 0.9, 0.99, 0.999}) {
               std::vector<Rational> decay, input, state;
@@ -493,7 +493,7 @@ void running(EntryBuilder& entry) {
       .once(Kind::bound, "decays from cumulative logarithms",
             "e^(G_t - G_s) from float prefix sums of 4096 negative numbers is within its bound, and so are "
             "sums restarted every 64 tokens, whose worst error is more than ten times smaller",
-            [](Check& check) {
+            [](auto& check) {
               const Index tokens = 4096;
               const double u = 0x1p-24;
               double worst[2] = {0, 0};
@@ -659,7 +659,7 @@ void attention(EntryBuilder& entry) {
             "Safe softmax attention in float, and with values stored in bfloat16 and in float16: rho <= 1 "
             "against 50 digits. Swapped keys, a dropped key, the scale 1 / d and a mask that hides the "
             "diagonal have rho > 1",
-            [](Check& check) {
+            [](auto& check) {
               const auto rounding = [](double u, double store) {
                 return em::AttentionRounding<Real50>{Real50(u), Real50(2), Real50(store), Real50(store)};
               };
@@ -672,7 +672,7 @@ void attention(EntryBuilder& entry) {
       .once(Kind::bound, "the rule of thumb",
             "Float attention to 200 keys errs by less than the rule of thumb times Gamma on 20 drawn inputs: "
             "no theorem, and here is the largest share of it that was seen",
-            [](Check& check) {
+            [](auto& check) {
               for (std::uint64_t seed = 1; seed <= 20; ++seed) {
                 const Index keys = 200, channels = 8;
                 const Array<double> query = drawn<float>("query", {1, channels}, seed);
@@ -708,7 +708,7 @@ void rules(EntryBuilder& entry) {
       .once(Kind::erratum, "a ratio of norms hides a single wrong entry",
             "With a ratio of 0.005 one entry that is off by its whole size fails among 39999 equal ones and "
             "passes among 40001; entries off by up to 10^-6 pass whatever they should be",
-            [](Check& check) {
+            [](auto& check) {
               for (const Index size : {39999, 40001}) {
                 const Array<double> reference({size}, 1.0);
                 Array<double> value = reference;
@@ -723,7 +723,7 @@ void rules(EntryBuilder& entry) {
       .once(Kind::erratum, "entry by entry: too strict and too lax",
             "With the tolerances of a framework for float16 (10^-3 and 10^-5) a correct sum with "
             "cancellation fails, and an entry of 5 * 10^-6 passes as 0",
-            [](Check& check) {
+            [](auto& check) {
               using X = Float16;
               const X computed =
                   (X(1.0) + X(0x1p-11)) - X(1.0);  // exactly 2^-11, but the first addition loses it
@@ -738,7 +738,7 @@ void rules(EntryBuilder& entry) {
       .once(Kind::erratum, "a comparison with another run depends on its luck",
             "Twice the error of a plain run is allowed: where the plain run happens to be exact nothing is, "
             "and where it is bad everything is",
-            [](Check& check) {
+            [](auto& check) {
               const Array<double> reference({2}, 1.0), good({2}, 1.0 + 0x1p-11), bad({2}, 1.25);
               check.expect(!em::passes_by_comparison(good, reference, reference, 2.0), "an exact plain run");
               check.expect(em::passes_by_comparison(good, good, reference, 2.0), "an equal one");
@@ -782,7 +782,7 @@ void costs(EntryBuilder& entry) {
 }
 
 void examples(EntryBuilder& entry) {
-  entry.example("worked example", "Two keys, by hand, and the constants of the tables", [](Check& check) {
+  entry.example("worked example", "Two keys, by hand, and the constants of the tables", [](auto& check) {
     using R = Real50;
     const std::vector<R> values{1, -1}, weights{1, 3};
     check.equal(average(weights, values), R(-0.5), "o");

@@ -382,7 +382,7 @@ void limits(EntryBuilder& entry) {
   entry.once(Kind::same, "causal recursion of every length",
              "With exact parts the recursion is causal attention for n = 1 ... 65 and parts of up to 1, 2 or "
              "5 tokens",
-             [](Check& check) {
+             [](auto& check) {
                using T = RationalExp2;
                for (Index length = 1; length <= 65; ++length) {
                  const auto numbers = [&](const char* name) {
@@ -495,7 +495,7 @@ void blocks(EntryBuilder& entry) {
           Kind::erratum, "ties are broken by place",
           "Two keys with one code, in blocks of one: exchanging them changes the output, although attention "
           "itself does not see their order. The sorts of the code are stable, those of KDEformer are not",
-          [](Check& check) {
+          [](auto& check) {
             const Array<double> ones({2, 1}, 1.0);
             const auto of = [&](double first, double second) {
               const ha::Input<double> in{ones, ones, Array<double>({2, 1}, {first, second}), 1.0};
@@ -559,7 +559,7 @@ void blocks(EntryBuilder& entry) {
       .once(Kind::invariant, "every sample inside the block",
             "Then the residual is empty, the block alone answers, and no form yields a NaN; n = 1 and zero "
             "vectors included",
-            [](Check& check) {
+            [](auto& check) {
               const Array<double> zero({1, 1});
               const ha::Input<double> in{zero, zero, Array<double>({1, 1}, 3.0), 1.0};
               const auto code = ha::codes(zero, Array<double>({1, 1}, 1.0));
@@ -670,7 +670,7 @@ void moments(EntryBuilder& entry) {
             "E o - o approaches (o Var Z - Cov(N, Z)) / D^2, which falls as 1 / m: the ratio of the two "
             "differs from 1 by half as much, to a tenth, when m doubles; exactly over all outcomes, m = 16 "
             "... 256",
-            [](Check& check) {
+            [](auto& check) {
               // one query, the weights and values of its block and of two keys outside
               const Real50 inside_l = 3, inside_o = 1, A[] = {2, 5}, V[] = {1, -2};
               const Index n_keys = 4;
@@ -812,7 +812,7 @@ void bounds(EntryBuilder& entry) {
       .once(
           Kind::bound, "the cap of the paper",
           "C_i = c eps^2 m / (n log n) (B_i + tau / kappa): the factor at c = 1, eps = 1/2, m = 64, n = 256",
-          [](Check& check) {
+          [](auto& check) {
             check.digits(ha::cap_factor(Real50(1), Real50("0.5"), 64, 256), "0.011271055006945", "factor");
             const Real50 with_log = ha::cap_factor(Real50(3), Real50("0.25"), 10, 100);
             check.digits(with_log * log(Real50(100)), "0.01875", "c eps^2 m / n");
@@ -826,7 +826,7 @@ void errata(EntryBuilder& entry) {
             "3/4 of the neighbours on the circle differ in one bit (r = 7: 96 of 128, 24 in two, 6 in three, "
             "2 in four), and with bits that differ with probability 0.1 neighbours come with probability "
             "0.0820 instead of 0.1063; in plain binary order 0.0563",
-            [](Check& check) {
+            [](auto& check) {
               const auto neighbours = [](const ha::Position& position, Index bits) {
                 const Index count = Index{1} << bits;
                 std::vector<Index> code(static_cast<std::size_t>(count)), histogram(8, 0);
@@ -951,7 +951,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "the code's merge saturates",
             "In float32 its log-sum-exp cannot exceed L_1 + 15.94: a true 15 above gives 14.671, 20 gives "
             "15.925, 40 gives 15.942",
-            [](Check& check) {
+            [](auto& check) {
               const auto merged = [](float above) {
                 return Real50(double{ha::merged_log_sum_of_code(0.0F, above, 0x1p-23F)});
               };
@@ -983,7 +983,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "settings of the released programs",
             "PyTorch: 7 bits, blocks and samples of 256, exact up to 4096; JAX: 32 bits, blocks of n/32 in "
             "[128, 512], samples n/64 in [128, 256], exact up to 1024, no Gray step",
-            [](Check& check) {
+            [](auto& check) {
               check.expect(ha::kDefaults == ha::Defaults{7, 256, 256, 4096}, "PyTorch");
               check.expect(ha::jax_defaults(1024) == ha::Defaults{32, 128, 128, 1024}, "JAX, short");
               check.expect(ha::jax_defaults(12288) == ha::Defaults{32, 384, 192, 1024}, "JAX, middle");
@@ -992,7 +992,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "subtracting cancels",
             "The only sample of 1024 keys stands in the block of one: added 1024 times and subtracted again "
             "it costs float32 three digits, masked it costs nothing",
-            [](Check& check) {
+            [](auto& check) {
               const Index length = 1024;
               ha::Input<float> in{Array<float>({1, 1}, 1.0F), Array<float>({length, 1}, -20.0F),
                                   Array<float>({length, 1}, 1.0F), 1.0F};
@@ -1043,7 +1043,7 @@ void costs(EntryBuilder& entry) {
             "A pair costs d_k + d_v multiplications and one exponential; there are n b in the blocks and n m "
             "less those in the own block beside them; a merge costs two exponentials and 3 (d_v + 1) "
             "multiplications with the weight n / m; d_v divisions a query",
-            [counted](Check& check) {
+            [counted](auto& check) {
               for (const Index length : {4, 12, 40}) {
                 for (const Index size : {2, 4}) {
                   const Index d_key = 3, d_value = 2, count = 3;
@@ -1073,7 +1073,7 @@ void costs(EntryBuilder& entry) {
       .once(Kind::cost, "cost: the paper's algorithm",
             "tau takes n weights for each reference row outside of its block, the block and the samples n b "
             "+ n m less those in the own block, value sampling n m' weights: one exponential each",
-            [counted](Check& check) {
+            [counted](auto& check) {
               const Index length = 12, size = 3;
               const auto order = every_key(length);
               const auto mask = ha::mask_of(ha::sort_lsh(order, order, size, ha::binary_order()));
@@ -1094,7 +1094,7 @@ void costs(EntryBuilder& entry) {
             "n (base + 1) / 2 pairs on the diagonal and n / 2 (b + m) off it for each of log2(n / base) "
             "levels, counted without samples; 131072 tokens with the code's settings: 2.69e8 + 1.68e8 pairs, "
             "19.7 times fewer than exact causal attention",
-            [counted](Check& check) {
+            [counted](auto& check) {
               for (Index levels = 0; levels <= 4; ++levels) {
                 const Index base = 4, size = 2, length = base << levels;
                 const auto in = counted(length, 1, 1);
@@ -1125,7 +1125,7 @@ void examples(EntryBuilder& entry) {
   entry.once(
       Kind::example, "worked example",
       "Four tokens, two bits, blocks of two: codes, order, blocks, and all variants to 13 digits",
-      [](Check& check) {
+      [](auto& check) {
         using R = Real50;
         const ha::Input<R> in{Array<R>::matrix({{1, 1}, {-1, 1}, {1, -1}, {-1, -1}}),
                               Array<R>::matrix({{-1, -2}, {1, 2}, {2, -1}, {-2, 1}}),

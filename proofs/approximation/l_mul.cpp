@@ -1065,11 +1065,11 @@ void text_laws(EntryBuilder& entry) {
       .once(
           Kind::bound, "gated linear attention in L-Mul",
           "Read in LMul, with every width, rounding and constant, it stays within the derived budget",
-          [](Check& check) { stays_within_budget(check, "gated_linear_attention", "recurrent"); }, "LMul")
+          [](auto& check) { stays_within_budget(check, "gated_linear_attention", "recurrent"); }, "LMul")
       .once(
           Kind::bound, "softmax attention in L-Mul",
           "Read in LMul, with every width, rounding and constant, it stays within the derived budget",
-          [](Check& check) { stays_within_budget(check, "softmax_attention", "safe"); }, "LMul")
+          [](auto& check) { stays_within_budget(check, "softmax_attention", "safe"); }, "LMul")
       .once(Kind::bound, "an average of ones",
             "Softmax attention over values that are all 1 gives between 32/31 and 17/16", average_of_ones,
             "LMul");

@@ -199,7 +199,7 @@ void features(EntryBuilder& entry) {
             "There are (d + g choose g) of them, each once, by degree and then larger exponents of the first "
             "channel first; of degree t they have weights t! / mu! that add up to d^t; the rank bound of the "
             "paper, (2 (g + d) choose 2 g), is larger",
-            [](Check& check) {
+            [](auto& check) {
               for (Index channels = 1; channels <= 5; ++channels) {
                 for (Index degree = 0; degree <= 6; ++degree) {
                   const Array<Index> mu = px::exponents(channels, degree);
@@ -416,7 +416,7 @@ void polynomials(EntryBuilder& entry) {
       .once(Kind::bound, "the relative error of the Chebyshev expansion",
             "It is largest at -B, for B from 1/2 to 4 and degrees up to 12: certified on all of [-B, B] by "
             "halving it until the error of a part cannot climb that high or cannot turn",
-            [](Check& check) {
+            [](auto& check) {
               for (const char* const radius : {"0.5", "1", "2", "4"}) {
                 for (Index degree = 0; degree <= 12; ++degree) {
                   check.expect(RelativeError(Real50(radius), degree).is_largest_at_left_end(),
@@ -429,7 +429,7 @@ void polynomials(EntryBuilder& entry) {
             "points, so that no other of degree g does better (de la Vallee Poussin). Its error is nowhere "
             "above the level by more than the last round changed and a search for hilltops leaves; the level "
             "lies between the least possible error and that of the Chebyshev expansion",
-            [](Check& check) {
+            [](auto& check) {
               using T = Bounded<Real50>;
               for (const Index radius : {1, 2, 4}) {
                 for (Index degree = 0; degree <= 8; ++degree) {
@@ -682,7 +682,7 @@ void attention(EntryBuilder& entry) {
       .once(Kind::converges, "higher degrees converge to softmax attention",
             "Once the degree exceeds the largest score the error of Taylor attention falls with every "
             "degree, below the bound from |x|^(g+1) e^|x| / (g+1)!",
-            [](Check& check) {
+            [](auto& check) {
               px::Input<Real50> in = example_tokens<Real50>({});
               const Array<Real50> truth = softmax_of(in);
               const Real50 largest = 1;  // |score|, see below
@@ -710,7 +710,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::invariant, "odd degrees can fail, and say so",
             "Weights that add up to 0 are an error that names the query and the odd degree; weights that add "
             "up to less than 0 give a number that is no average of the values",
-            [](Check& check) {
+            [](auto& check) {
               using R = Rational;
               px::Input<R> in{Array<R>({1, 1}, R(-1)), Array<R>({1, 1}, R(1)), Array<R>({1, 1}, R(5)),
                               px::taylor<R>(1), R(1)};
@@ -737,7 +737,7 @@ void traps(EntryBuilder& entry) {
           "In float the Taylor polynomial of degree 60 is off e^x by more than e^x itself at x = -12, as a "
           "sum of alternating terms of up to 2 * 10^4; at x = 12 all terms are positive, and it is right up "
           "to what each term meets: a rounding of its coefficient and two of Horner's rule in every degree",
-          [](Check& check) {
+          [](auto& check) {
             const auto p = px::taylor<float>(60);
             const double below = double{px::horner(p, -12.0F)}, above = double{px::horner(p, 12.0F)};
             check.expect(std::abs(below / std::exp(-12.0) - 1) > 1, "x = -12");
@@ -759,7 +759,7 @@ void traps(EntryBuilder& entry) {
             "log(1/delta) = B, and degrees do not: at 1.001 B it is more than 20 times the degree; absolute "
             "error epsilon for e^(x - M) never needs a larger "
             "degree than relative error epsilon",
-            [](Check& check) {
+            [](auto& check) {
               std::vector<Real50> ratios;
               for (const char* const radius : {"0.5", "1", "2", "4", "8", "16"}) {
                 const Real50 B(radius);
@@ -841,7 +841,7 @@ void examples(EntryBuilder& entry) {
   entry
       .example(
           "worked example", "Three tokens, causal, sigma = 1/2, exactly, and e^x beside it",
-          [](Check& check) {
+          [](auto& check) {
             using R = Rational;
             const auto of = [](int a, int b) { return R(a) / R(b); };
             px::Input<R> in = example_tokens<R>(px::taylor<R>(2));
@@ -863,7 +863,7 @@ void examples(EntryBuilder& entry) {
             check.digits(truth(2, 0), "0.4653930752378", "softmax, token 3");
           })
       .example("table of least degrees", "Taylor and Chebyshev, absolute and relative, 50 digits",
-               [](Check& check) {
+               [](auto& check) {
                  const char* const radii[] = {"0.5", "1", "2", "4", "8", "16"};
                  const char* const accuracies[] = {"1e-2", "1e-3", "1e-6", "1e-9", "1e-12"};
                  const Index absolute[6][10] = {
@@ -890,7 +890,7 @@ void examples(EntryBuilder& entry) {
                    }
                  }
                })
-      .example("table of largest errors", "Taylor, Chebyshev, minimax, minimax relative", [](Check& check) {
+      .example("table of largest errors", "Taylor, Chebyshev, minimax, minimax relative", [](auto& check) {
         struct Row {
           Index radius, degree;
           const char *taylor, *chebyshev, *minimax, *relative;
@@ -935,10 +935,10 @@ const Registration<EntryBuilder> registration{"polynomial_exp", [](EntryBuilder&
                                                 describe(entry);
                                                 forms(entry);
                                                 features(entry);
+                                                traps(entry);
                                                 polynomials(entry);
                                                 limits(entry);
                                                 attention(entry);
-                                                traps(entry);
                                                 costs(entry);
                                                 examples(entry);
                                               }};

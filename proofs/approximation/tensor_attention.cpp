@@ -498,7 +498,7 @@ void bounds(EntryBuilder& entry) {
       .once(Kind::bound, "the bound is attained",
             "Scores +-X, where the Taylor polynomial of even degree errs most and least: with weights chosen "
             "to balance, the error is within a hundredth of what relative errors of that size can do at best",
-            [](Check& check) {
+            [](auto& check) {
               // Two tuples with relative errors e_1 > 0 at -X and e_2 < 0 at X and true weights w and 1 - w;
               // the best w makes the error largest: a grid finds it.
               const Real50 score = 1;
@@ -521,7 +521,7 @@ void bounds(EntryBuilder& entry) {
       .once(Kind::converges, "higher degrees converge to the exponential",
             "Once the degree exceeds the largest score the error falls with every degree, below the stated "
             "bound",
-            [](Check& check) {
+            [](auto& check) {
               const auto in = example_input<Real50>();
               const Array<Real50> truth = ta::direct(in);
               const Real50 score("1.5"), range = 7;  // products of values from -1 to 6
@@ -543,7 +543,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::invariant, "a polynomial notices a common shift of the scores",
             "e^(x + a) = e^a e^x, so exact attention does not change when a number is added to all scores; "
             "with degree 2 it does",
-            [](Check& check) {
+            [](auto& check) {
               using R = RationalExp2;
               ta::Input<R> in{
                   Array<R>::matrix({{R(1), R(0)}}),
@@ -556,7 +556,7 @@ void traps(EntryBuilder& entry) {
             })
       .once(Kind::invariant, "odd degrees can fail, and say so",
             "Weights that add up to 0 are an error that names the query and the degree",
-            [](Check& check) {
+            [](auto& check) {
               using R = RationalExp2;
               const ta::Source<R> source{Array<R>({1, 1}, R(1)), Array<R>({1, 1}, R(5))};
               const ta::Input<R> in{Array<R>({1, 1}, R(-1)), {source, source}, R(1)};
@@ -575,14 +575,14 @@ void traps(EntryBuilder& entry) {
       .once(Kind::erratum, "the rank in the paper and the monomials that occur",
             "For 8 channels and degree 3 the paper's bounds on the rank are 74 613 for order 2 and 38 567 "
             "100 for order 3; 165 monomials occur",
-            [](Check& check) {
+            [](auto& check) {
               check.equal(px::monomial_count(8, 3), Index{165}, "monomials");
               check.equal(ta::paper_rank(8, 3, 2), Index{74613}, "order 2");
               check.equal(ta::paper_rank(8, 3, 3), Index{38567100}, "order 3");
             })
       .once(Kind::erratum, "the scale that the abstract omits",
             "Without 1 / d, as in the abstract's formula, the worked example has other outputs",
-            [](Check& check) {
+            [](auto& check) {
               auto in = example_input<Real50>();
               const Real50 with = ta::direct(in)(0, 0);
               in.scale = 1;
@@ -652,7 +652,7 @@ void costs(EntryBuilder& entry) {
 }
 
 void examples(EntryBuilder& entry) {
-  entry.example("worked example", "Two tokens, two sources, scale 1/2", [](Check& check) {
+  entry.example("worked example", "Two tokens, two sources, scale 1/2", [](auto& check) {
     const auto exact = example_input<RationalExp2>();
     const auto of = [](int a, int b) { return RationalExp2(a) / RationalExp2(b); };
     check.equal(ta::factored(exact, px::taylor<RationalExp2>(2)),

@@ -99,7 +99,7 @@ void Registry::replace_forms(const std::string& name) {
   std::vector<Law> drawn;
   for (Law& law : entry.laws) {
     std::erase_if(law.variants, [](const LawVariant& variant) {
-      return !variant.draws || !has_name(MutantScalars{}, variant.scalar);
+      return !variant.draws || !has_name(MutantGradientScalars{}, variant.scalar);
     });
     for (LawVariant& variant : law.variants) variant.degree_body = nullptr;
     if (!law.variants.empty()) drawn.push_back(std::move(law));

@@ -409,7 +409,8 @@ class Builder {
     }
     return *this;
   }
-  /// A law that is one fixed check: an example, an erratum, an exhaustive table.
+  /// A law that is one fixed check: an example, an erratum, an exhaustive table. Its body takes `auto&
+  /// check`, a `Check`, so that it is compiled only where it is kept.
   template <class Body>
   Builder& once(Kind kind, std::string name, std::string statement, Body body, std::string scalar = "fixed") {
     if constexpr (kFixed) {
@@ -515,6 +516,8 @@ using oracle = Builder<OracleScalars, Laws::none>;
 using storage = Builder<StorageScalars, Laws::none>;
 /// A mutant whose forms are judged by the laws of the true text's entry.
 using mutant = Builder<MutantScalars, Laws::none, true>;
+/// The same where only a gradient law can catch it.
+using mutant_gradient = Builder<MutantGradientScalars, Laws::none, true>;
 /// Mutants that only a law which calls the text itself can catch: fixed checks, or the laws in one
 /// arithmetic. Forms in `Counted<double>` say what the mutant computes.
 using mutant_fixed = Builder<TypeList<Counted<double>>, Laws::fixed, true>;
@@ -522,7 +525,7 @@ using mutant_PrimeField = Builder<TypeList<Counted<double>, PrimeField>, Laws::d
 using mutant_RationalExp2 = Builder<TypeList<Counted<double>, RationalExp2>, Laws::drawn, true>;
 using mutant_Bounded = Builder<TypeList<Counted<double>, Bounded<Real50>>, Laws::drawn, true>;
 /// The true text as mutants are compiled: no law may object.
-using control = Builder<MutantScalars, Laws::both, true>;
+using control = Builder<MutantGradientScalars, Laws::both, true>;
 }  // namespace group
 
 /// Constructed once for each entry and group, before main.

@@ -10,23 +10,23 @@ Expression::Expression(Index constant)
                  [constant](const Settings&) { return constant; }) {}
 
 Expression::Expression(std::string text, Binding binding, Evaluate evaluate)
-    : text_(std::move(text)), binding_(binding), evaluate_(std::move(evaluate)) {}
+    : made_(std::make_shared<const Made>(Made{std::move(text), binding, std::move(evaluate)})) {}
 
 Expression Expression::symbol(std::string name) {
   return Expression(name, Binding::atom, [name](const Settings& settings) { return at(settings, name); });
 }
 
 std::string Expression::text_inside(Binding context) const {
-  return binding_ < context ? "(" + text_ + ")" : text_;
+  return made_->binding < context ? "(" + text() + ")" : text();
 }
 
 Expression operator+(const Expression& a, const Expression& b) {
-  return Expression(a.text_ + " + " + b.text_, Expression::Binding::sum,
+  return Expression(a.text() + " + " + b.text(), Expression::Binding::sum,
                     [a, b](const Settings& s) { return a(s) + b(s); });
 }
 
 Expression operator-(const Expression& a, const Expression& b) {
-  return Expression(a.text_ + " - " + b.text_inside(Expression::Binding::product), Expression::Binding::sum,
+  return Expression(a.text() + " - " + b.text_inside(Expression::Binding::product), Expression::Binding::sum,
                     [a, b](const Settings& s) { return a(s) - b(s); });
 }
 
@@ -57,17 +57,17 @@ Expression ceil_div(const Expression& a, const Expression& b) {
 }
 
 Expression max(const Expression& a, const Expression& b) {
-  return Expression("max(" + a.text_ + ", " + b.text_ + ")", Expression::Binding::atom,
+  return Expression("max(" + a.text() + ", " + b.text() + ")", Expression::Binding::atom,
                     [a, b](const Settings& s) { return std::max(a(s), b(s)); });
 }
 
 Expression min(const Expression& a, const Expression& b) {
-  return Expression("min(" + a.text_ + ", " + b.text_ + ")", Expression::Binding::atom,
+  return Expression("min(" + a.text() + ", " + b.text() + ")", Expression::Binding::atom,
                     [a, b](const Settings& s) { return std::min(a(s), b(s)); });
 }
 
 Expression ceil_log2(const Expression& a) {
-  return Expression("ceil(log2(" + a.text_ + "))", Expression::Binding::atom, [a](const Settings& s) {
+  return Expression("ceil(log2(" + a.text() + "))", Expression::Binding::atom, [a](const Settings& s) {
     const Index value = a(s);
     return value <= 1 ? Index{0} : static_cast<Index>(std::bit_width(static_cast<std::uint64_t>(value - 1)));
   });

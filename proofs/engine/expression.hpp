@@ -4,13 +4,15 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "proofs/engine/arrays.hpp"
 
 namespace etalon {
 
-/// A formula: an integer function of the settings together with its text.
+/// A formula: an integer function of the settings together with its text. Copies share both, since larger
+/// formulas keep the smaller ones that they are made of.
 class Expression {
  public:
   Expression(Index constant);  // NOLINT(google-explicit-constructor): literals mix with symbols in formulas
@@ -21,9 +23,9 @@ class Expression {
 
   /// The value under the given settings.
   /// \throws std::invalid_argument when a symbol has no value, or a division leaves a remainder
-  Index operator()(const Settings& settings) const { return evaluate_(settings); }
+  Index operator()(const Settings& settings) const { return made_->evaluate(settings); }
 
-  const std::string& text() const { return text_; }
+  const std::string& text() const { return made_->text; }
 
   friend Expression operator+(const Expression& a, const Expression& b);
   friend Expression operator-(const Expression& a, const Expression& b);
@@ -43,9 +45,12 @@ class Expression {
   Expression(std::string text, Binding binding, Evaluate evaluate);
   std::string text_inside(Binding context) const;
 
-  std::string text_;
-  Binding binding_;
-  Evaluate evaluate_;
+  struct Made {
+    std::string text;
+    Binding binding;
+    Evaluate evaluate;
+  };
+  std::shared_ptr<const Made> made_;
 };
 
 Expression operator+(const Expression& a, const Expression& b);

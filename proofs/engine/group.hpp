@@ -7,6 +7,7 @@
 #include "proofs/engine/instances.hpp"
 #include "proofs/engine/law_tools.hpp"
 #include "proofs/engine/laws.hpp"
+#include "reference/scalar/lmul.hpp"
 
 // The one macro of the engine: the group that is being compiled. An entry opened in an editor stands in the
 // first.

@@ -1,7 +1,7 @@
 /// \file
 /// What all mutants share, precompiled once. Clang also keeps the templates that a precompiled header makes
-/// use of, so the functions below, which nobody calls, use what every entry does, and no mutant compiles that
-/// again. g++ would compile them in every mutant.
+/// use of, and puts their code into a library, so the functions below, which nobody calls, use what every
+/// entry does, and no mutant compiles that again. g++ would compile them in every mutant.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "proofs/engine/instances.hpp"
+#include "proofs/engine/law_tools.hpp"
 #include "proofs/engine/laws.hpp"
 
 #ifdef __clang__
@@ -46,18 +47,35 @@ void arrays() {
   copy(inputs, Settings{});
 }
 
+template <class T>
+void numbers() {
+  T x(1), y(std::int64_t{2}), z(0.5);
+  x = -x, x += y, x -= y, x *= z, z = x + y - x * z;
+  x == y;
+  stored(x), finite(x);
+  if constexpr (Field<T>) x /= y, z = x / y;
+  if constexpr (OrderedField<T>) x<y, x> y, x <= y, x >= y, maximum(x, y);
+  if constexpr (Exponential<T>) exp(x);
+  if constexpr (Real<T>) expm1(x), log(x), log1p(x), sqrt(x), sin(x), cos(x), atan(x), tanh(x);
+  Complex<T> w(x, y);
+  w = w + w * w - w, w += w, w *= w;
+  w == w;
+}
+
 template <class... Ts>
-void all_arrays(TypeList<Ts...>) {
+void all_of(TypeList<Ts...>) {
   (arrays<Ts>(), ...);
+  (numbers<Ts>(), ...);
 }
 
 inline void entry(group::mutant& builder, const Expression& n) {
-  all_arrays(TypeList<double>{});
-  all_arrays(MutantScalars{});
+  all_of(TypeList<double>{});
+  all_of(MutantScalars{});
   Cost cost("name");
   cost.without = {"name"};
   cost.additions = 2 * n * (n - 1) / 2 + max(0, n) - min(1, n);
-  const std::vector<Settings> grid{{{"name", 1}}};
+  std::vector<Settings> grid{{{"name", 1}}};
+  grid.push_back({{"name", 1}, {"other", 2}});
   builder.about("name", "name", "name", {"name", "name"})
       .size("name", 1, 1)
       .parameter({"name", 1, 1, n + 1, "name", {}})

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "proofs/engine/scalars.hpp"
+#include "reference/scalar/lmul.hpp"
 
 namespace etalon {
 

@@ -750,7 +750,7 @@ void layer(EntryBuilder& entry) {
       .once(Kind::erratum, "L1 without absolute values",
             "The released option L1 divides by the plain sum: (3, -2) keeps its length of 3.6 where the L1 "
             "norm would give (3/5, -2/5)",
-            [](Check& check) {
+            [](auto& check) {
               using R = RationalExp2;
               const auto key = dr::sum_normalised(Array<R>::matrix({{R(3), R(-2)}}));
               check.equal(squares<R>(key.row(0)), R(13), "|k|^2 of the plain sum");
@@ -760,7 +760,7 @@ void layer(EntryBuilder& entry) {
       .once(Kind::bound, "a unit key in bfloat16",
             "Rounding changes |k|^2 by a factor between (1 - 2^-8)^2 and (1 + 2^-8)^2; where it grows, a "
             "write with beta = 2 is no contraction any more",
-            [](Check& check) {
+            [](auto& check) {
               const double x = 0.5 + 0x1p-9 + 0x1p-20;
               Array<double> key({1, 4}, x);
               key(0, 3) = std::sqrt(1 - 3 * x * x);
@@ -777,7 +777,7 @@ void layer(EntryBuilder& entry) {
       .once(Kind::bound, "never invert by doubling in floating point",
             "64 equal unit keys with beta = 1: powers of L hold binomials up to C(62, 31) = 4.65e17, the "
             "inverse only 0, 1 and -1; in float32 substitution is exact, doubling is off by more than 1",
-            [](Check& check) {
+            [](auto& check) {
               constexpr Index kLength = 64;
               const auto ones = [](auto zero) {
                 using T = decltype(zero);
@@ -947,7 +947,7 @@ void costs(EntryBuilder& entry) {
 }
 
 void examples(EntryBuilder& entry) {
-  entry.example("worked example", "Four tokens, two channels, by hand", [](Check& check) {
+  entry.example("worked example", "Four tokens, two channels, by hand", [](auto& check) {
     using R = RationalExp2;
     const auto over = [](Index a, Index b) { return R(a) / R(b); };
     const dr::Input<R> in{

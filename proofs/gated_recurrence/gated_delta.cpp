@@ -634,7 +634,7 @@ void gates(EntryBuilder& entry) {
       .once(
           Kind::invariant, "a gate that underflows",
           "float32 gates of e^-120 are 0: the forms stay finite and equal, the rescaled one is not a number",
-          [](Check& check) {
+          [](auto& check) {
             gd::Input<float> in{Array<float>({3, 1}, 1.0F),
                                 Array<float>({3, 1}, 1.0F),
                                 Array<float>({3, 1}, {1.0F, 2.0F, 3.0F}),
@@ -649,7 +649,7 @@ void gates(EntryBuilder& entry) {
       .once(Kind::erratum, "a decay or its logarithm",
             "The note on RWKV-7 takes w = e^(-e^x) inside the operator, the fast operator takes the "
             "logarithm -e^x: fed with x where the other is expected, a gate of e^-1 becomes 1",
-            [](Check& check) {
+            [](auto& check) {
               const Real50 x = 0;
               check.digits(exp(-exp(x)), "0.36787944117144", "from x");
               check.digits(exp(x), "1", "x taken for a logarithm");
@@ -658,7 +658,7 @@ void gates(EntryBuilder& entry) {
           Kind::erratum, "names of the rank-one part",
           "Comments of the released code write S (I + alpha beta^T): their alpha reads and their beta "
           "writes; exchanged, the state is another",
-          [](Check& check) {
+          [](auto& check) {
             using R = RationalExp2;
             const Array<R> a = Array<R>::matrix({{R(1), R(2)}}), b = Array<R>::matrix({{R(3), R(0)}});
             const Array<R> none({1, 2}), ones({1, 2}, R(1)), start = identity<R>(2);
@@ -671,7 +671,7 @@ void gates(EntryBuilder& entry) {
       .once(Kind::bound, "products of RWKV-7 steps may grow",
             "Three steps, each similar to a contraction, whose product has spectral radius 1.3485: after 20 "
             "rounds the state is longer than 100",
-            [](Check& check) {
+            [](auto& check) {
               using R = RationalExp2;
               constexpr Index kTokens = 60;
               const R kappa[3][2] = {{R(7) / R(25), R(-24) / R(25)},
@@ -690,7 +690,7 @@ void gates(EntryBuilder& entry) {
             })
       .once(Kind::invariant, "value heads share queries and keys",
             "With 4 value heads and 2 key heads, head j uses keys of head floor(j / 2), not j mod 2",
-            [](Check& check) {
+            [](auto& check) {
               Array<double> key({2, 1, 1});
               key(0, 0, 0) = 10;
               key(1, 0, 0) = 20;
@@ -790,7 +790,7 @@ void costs(EntryBuilder& entry) {
 }
 
 void examples(EntryBuilder& entry) {
-  entry.example("worked example", "Four tokens, two channels, by hand; two reflections", [](Check& check) {
+  entry.example("worked example", "Four tokens, two channels, by hand; two reflections", [](auto& check) {
     using R = RationalExp2;
     const auto over = [](Index a, Index b) { return R(a) / R(b); };
     const R half = over(1, 2), quarter = over(1, 4), one(1), two(2), zero(0);

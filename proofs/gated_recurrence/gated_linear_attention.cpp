@@ -309,7 +309,7 @@ void traps(EntryBuilder& entry) {
       Kind::invariant, "the parallel form overflows, the chunked one does not",
       "With every gate 2^(-1/16) float32 loses the parallel form from token 2048 on; the chunked form stays "
       "within its rounding budget",
-      [](Check& check) {
+      [](auto& check) {
         const Index length = 2100;
         const auto inputs = [&]<class T>(T) {
           return gla::Input<T>{Array<T>({length, 1}, T(1.0)),
@@ -332,7 +332,7 @@ void traps(EntryBuilder& entry) {
 }
 
 void examples(EntryBuilder& entry) {
-  entry.example("worked example", "Four tokens, two channels, by hand", [](Check& check) {
+  entry.example("worked example", "Four tokens, two channels, by hand", [](auto& check) {
     using R = Rational;
     const R half = R(1) / R(2), quarter = R(1) / R(4);
     gla::Input<R> in{Array<R>::matrix({{R(1), R(2)}, {R(0), R(1)}, {R(1), R(-1)}, {R(2), R(1)}}),

@@ -497,7 +497,7 @@ void invariants(EntryBuilder& entry) {
             "With a single channel, queries and keys 0, 1, ..., n - 1 give the weights e^(t s), a "
             "Vandermonde matrix of rank n: no map with fewer than n features has these weights, whatever n "
             "is. Features of degree up to 2 stop at rank 3",
-            [](Check& check) {
+            [](auto& check) {
               using R = RationalExp2;
               for (Index length = 1; length <= 7; ++length) {
                 Array<R> softmax({length, length}), polynomial({length, length});
@@ -641,7 +641,7 @@ void feature_maps(EntryBuilder& entry) {
                         "joint");
           })
       .once(Kind::invariant, "elu + 1 is smooth at 0", "At 0 both branches have the value 1 and the slope 1",
-            [](Check& check) {
+            [](auto& check) {
               using D = Dual<RationalExp2>;
               const auto at = [](const RationalExp2& x) {
                 return features(la::Elu(), std::vector<D>{D(x, RationalExp2(1))}).front();
@@ -655,7 +655,7 @@ void feature_maps(EntryBuilder& entry) {
       .once(Kind::cost, "what the maps cost",
             "elu + 1 takes an exponential for each channel at or below 0, the Taylor map d + 2 d^2 "
             "multiplications (d above 1), a joint Hedgehog 2 d exponentials and 2 d divisions",
-            [](Check& check) {
+            [](auto& check) {
               using C = Counted<double>;
               for (Index d = 2; d <= 8; ++d) {
                 std::vector<C> x;
@@ -776,7 +776,7 @@ void taylor(EntryBuilder& entry) {
             }
           })
       .once(Kind::bound, "the numbers of the Taylor bound", "delta at 1/2, 1 and where it reaches 1",
-            [](Check& check) {
+            [](auto& check) {
               const Real50 half = Real50(1) / 2;
               check.digits(la::taylor_relative_error(half), "0.030450794187580", "delta(1/2)");
               check.digits(la::taylor_relative_error(Real50(1)), "0.359140914229523", "delta(1)");
@@ -786,7 +786,7 @@ void taylor(EntryBuilder& entry) {
       .once(Kind::converges, "Taylor weights of growing degree tend to softmax",
             "For even degrees p and scores in [-1, 1] the outputs differ by at most 2 d / (1 - d) times the "
             "largest value, d = e / (p + 1)!, and by more than nothing",
-            [](Check& check) {
+            [](auto& check) {
               const std::vector<Real50> scores{Real50(-1), Real50("0.25"), Real50("0.75"), Real50(1)};
               const std::vector<Real50> values{Real50(3), Real50(-1), Real50(2), Real50(-3)};
               Real50 factorial = 1;
@@ -881,7 +881,7 @@ void errata(EntryBuilder& entry) {
           })
       .once(Kind::erratum, "epsilon in code, none in the paper",
             "With epsilon a constant value 1 comes back as D / (D + epsilon)",
-            [](Check& check) {
+            [](auto& check) {
               using R = Rational;
               const Array<R> one({1, 1}, R(1));
               const auto sums = la::quadratic(tokens(one, one, one));
@@ -892,7 +892,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "more or fewer keys than queries",
             "The official causal kernel cuts surplus keys off and fills missing ones up with zeros, so a "
             "query past the last key still reads all keys",
-            [](Check& check) {
+            [](auto& check) {
               using R = Rational;
               const auto key = Array<R>::matrix({{R(1)}, {R(2)}, {R(4)}});
               const auto run = [&](Index queries) {
@@ -906,7 +906,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "the default layer of a kernel library is another one",
             "Unnormalised, scaled by 1 / sqrt(d) and followed by an RMS norm, a constant value 3 comes back "
             "as 1; the scale cancels in the norm",
-            [](Check& check) {
+            [](auto& check) {
               const auto query = Array<double>::matrix({{1, 0}, {0, 2}});
               const Array<double> value({2, 1}, 3.0);
               const auto sums = la::quadratic(tokens(query, query, value));
@@ -919,7 +919,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "two modes of one layer disagree",
             "A kernel library's chunked Based has scores q . k / sqrt(d), its parallel mode q . k: the third "
             "output of the worked example is 73/30 in one and not in the other",
-            [](Check& check) {
+            [](auto& check) {
               using R = Rational;
               const auto query = Array<R>::matrix(
                   {{R(1), R(0), R(0), R(0)}, {R(0), R(1), R(0), R(1)}, {R(1), R(1), R(0), R(-1)}});
@@ -933,7 +933,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "channels cut by the value's width",
             "Two heads of 2 features cut into heads of 4, the width of a value, become one head with the "
             "weights of both",
-            [](Check& check) {
+            [](auto& check) {
               const auto channels = Array<double>::matrix({{1, 2, 3, 4}});
               const Array<double> value({1, 1}, 1.0);
               const auto weight = [&](Index h, Index width) {
@@ -947,7 +947,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "four layers called Hedgehog",
             "For one query and two keys the paper's map, a softmax a half, one softmax over both halves and "
             "the halves shifted apart give four different shares",
-            [](Check& check) {
+            [](auto& check) {
               const std::vector<double> query{1, -0.5}, first{2, 0.5}, second{0, -1};
               const Array<double> one = identity<double>(2), none({2});
               const auto share_under = [&](const auto& map) {
@@ -966,7 +966,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "halves shifted apart do not cancel",
             "The option exp_dim shifts e^z by max z and e^-z by min z: on queries alone, where any common "
             "factor would cancel, it changes the output",
-            [](Check& check) {
+            [](auto& check) {
               using R = RationalExp2;
               const Array<R> one = identity<R>(1), none({1});
               const la::Hedgehog<R> hedgehog{one, none};
@@ -989,7 +989,7 @@ void traps(EntryBuilder& entry) {
           Kind::invariant, "signed features have denominators of any sign",
           "For the identity map the weights of a row may add up to less than 0: the normalised output is "
           "then a number, but no average of the values",
-          [](Check& check) {
+          [](auto& check) {
             using R = Rational;
             const auto key = Array<R>::matrix({{R(1)}, {R(-3)}}), value = Array<R>::matrix({{R(0)}, {R(1)}});
             const auto sums = la::quadratic(tokens(Array<R>({2, 1}, R(1)), key, value));
@@ -999,7 +999,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::invariant, "what does not cancel",
             "Doubling a query changes the output under elu + 1, which is not homogeneous; under the "
             "exponential map a number taken from one key alone changes it",
-            [](Check& check) {
+            [](auto& check) {
               using R = RationalExp2;
               const auto key = Array<R>::matrix({{R(1), R(2)}, {R(3), R(1)}}),
                          value = Array<R>::matrix({{R(0)}, {R(1)}});
@@ -1018,7 +1018,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::invariant, "arguments that do not fit are named",
             "Every argument of another shape is an error that names the argument, its shape and the expected "
             "one",
-            [](Check& check) {
+            [](auto& check) {
               const auto expect_message = [&](const auto& call, const std::string& wanted) {
                 std::string message = "nothing was thrown";
                 try {
@@ -1093,7 +1093,7 @@ void traps(EntryBuilder& entry) {
             })
       .once(Kind::invariant, "a sum that stands still",
             "In half precision the normaliser stops at 2048: adding 1 to it changes nothing",
-            [](Check& check) {
+            [](auto& check) {
               const Array<Float16> ones({3000, 1}, Float16(1.0));
               check.equal(static_cast<double>(la::recurrent(tokens(ones, ones, ones)).memory.normaliser(0)),
                           2048.0, "normaliser after 3000 tokens");
@@ -1101,7 +1101,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::invariant, "subtraction does not bring a state back",
             "In float32 the reversible backward pass loses a first key of 2^-10 behind one of 2^20; the pass "
             "that goes forward again does not",
-            [](Check& check) {
+            [](auto& check) {
               const auto key = Array<float>::matrix({{0x1p-10F}, {0x1p20F}});
               const Array<float> ones({2, 1}, 1.0F);
               const auto in = tokens(ones, key, ones);
@@ -1114,7 +1114,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::invariant, "denominators that vanish",
             "A query orthogonal to all keys makes the identity map divide by 0; relu of negative channels is "
             "0 everywhere, which an epsilon above 0 turns into the output 0",
-            [](Check& check) {
+            [](auto& check) {
               const auto query = Array<double>::matrix({{1, 0}}), key = Array<double>::matrix({{0, 1}});
               const Array<double> value({1, 1}, 5.0), negative({1, 2}, -1.0);
               const auto orthogonal = la::quadratic(tokens(query, key, value));
@@ -1127,7 +1127,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::invariant, "the exponential map overflows without a shift",
             "e^100 is too large for float32; shifted by the query's own maximum and one number for all keys "
             "the output is finite",
-            [](Check& check) {
+            [](auto& check) {
               const auto raw = Array<float>::matrix({{100, 99}, {98, 100}}),
                          value = Array<float>::matrix({{1}, {2}});
               Array<float> shifted = raw;
@@ -1157,7 +1157,7 @@ void costs(EntryBuilder& entry) {
       "+ n divisions and n d_v multiplications for the normalised read-out. Recovering the states by "
       "subtraction takes as many operations as carrying them; only the additions of the first token, to "
       "stored zeros, are free on the way forward",
-      [](Check& check) {
+      [](auto& check) {
         using C = Counted<double>;
         for (const Shape& shape : {Shape{1, 1, 1}, Shape{1, 3, 2}, Shape{2, 3, 4}, Shape{7, 2, 5}}) {
           const Index length = shape[0], width = shape[1], channels = shape[2];
@@ -1226,7 +1226,7 @@ void examples(EntryBuilder& entry) {
   entry
       .example(
           "worked example", "Four tokens, elu + 1 features, all outputs and all gradients",
-          [](Check& check) {
+          [](auto& check) {
             using R = RationalExp2;
             const auto over = [](Index a, Index b) { return R(a) / R(b); };
             const auto query = Array<R>::matrix({{R(1), R(0)}, {R(0), R(2)}, {R(1), R(1)}, {R(2), R(0)}});
@@ -1287,7 +1287,7 @@ void examples(EntryBuilder& entry) {
                         "dv, unnormalised");
           })
       .example("worked example with Taylor weights",
-               "Four channels, one value: outputs of Taylor and of softmax attention", [](Check& check) {
+               "Four channels, one value: outputs of Taylor and of softmax attention", [](auto& check) {
                  using R = Real50;
                  const auto query = Array<R>::matrix({{1, 0, 0, 0}, {0, 1, 0, 1}, {1, 1, 0, -1}});
                  const auto key = Array<R>::matrix({{1, 0, 1, 0}, {0, -2, 0, 0}, {1, 1, 1, 1}});

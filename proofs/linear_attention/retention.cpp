@@ -134,7 +134,7 @@ void laws_of(EntryBuilder& entry) {
                                    }
                                  })
       .example("worked example", "Four tokens with and without rotation; the decays of four heads",
-               [](Check& check) {
+               [](auto& check) {
                  using R = Rational;
                  const auto over = [](Index a, Index b) { return R(a) / R(b); };
                  retention::Input<R> in{

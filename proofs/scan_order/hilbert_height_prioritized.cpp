@@ -250,7 +250,7 @@ void curve_laws(EntryBuilder& entry) {
   entry
       .once(Kind::same, "whole curve = single cells",
             "The curve of four copies and the recursion for one cell agree: all cells for k = 0 ... 7",
-            [](Check& check) {
+            [](auto& check) {
               for (Index order = 0; order <= 7; ++order) {
                 const Array<Index> curve = hilbert::curve_recursive(order);
                 for (Index d = 0; d < curve.extent(0); ++d) {
@@ -262,7 +262,7 @@ void curve_laws(EntryBuilder& entry) {
       .once(Kind::invariant, "curves are bijections",
             "Both curves reach every cell of the square once, and their inverses undo them: all cells for k "
             "= 0 ... 7, and 500 hashed distances for each k up to 20",
-            [](Check& check) {
+            [](auto& check) {
               for (Index order = 0; order <= 20; ++order) {
                 const Index cells = Index{1} << (2 * order);
                 for (Index i = 0; i < (order <= 7 ? cells : 500); ++i) {
@@ -273,7 +273,7 @@ void curve_laws(EntryBuilder& entry) {
       .once(Kind::invariant, "a walk from corner to corner",
             "The Hilbert curve starts at (0, 0), ends at (2^k - 1, 0), and every step goes to a neighbour "
             "(A_1 = 1): k = 1 ... 7; the ends up to k = 20",
-            [](Check& check) {
+            [](auto& check) {
               for (Index order = 0; order <= 20; ++order) {
                 const Index cells = Index{1} << (2 * order), last = (Index{1} << order) - 1;
                 same_cell(check, hilbert::curve_point(order, 0), {0, 0}, "the start");
@@ -288,7 +288,7 @@ void curve_laws(EntryBuilder& entry) {
       .once(Kind::bound, "locality of the Hilbert curve",
             "|H(i) - H(j)|^2 <= 6 |i - j|. The largest ratio is 1, 5/2, 29/8, 121/27, 225/43 for k = 1 ... "
             "5; 2000 hashed pairs at k = 20 obey the bound",
-            [](Check& check) {
+            [](auto& check) {
               const std::vector<Rational> largest{Rational(1), Rational(5) / 2, Rational(29) / 8,
                                                   Rational(121) / 27, Rational(225) / 43};
               for (std::size_t k = 1; k <= largest.size(); ++k) {
@@ -306,7 +306,7 @@ void curve_laws(EntryBuilder& entry) {
             })
       .once(Kind::statistical, "no locality of the Gray-Morton order",
             "Its largest ratio |a - b|^2 / |i - j| is 1, 5, 25, 113 for k = 1 ... 4: it passes 6 at k = 3",
-            [](Check& check) {
+            [](auto& check) {
               const std::vector<Index> largest{1, 5, 25, 113};
               for (std::size_t k = 1; k <= largest.size(); ++k) {
                 check.equal(locality_ratio(static_cast<Index>(k), hilbert::gray_morton_point),
@@ -331,7 +331,7 @@ void plane_laws(EntryBuilder& entry) {
       .once(Kind::same, "recursion = sort, every plane to 20 x 20",
             "Walking the Hilbert curve and sorting by its inverse agree; so do the released recursion and "
             "the sort by key, in all four variants, and the walk along the bit formula of the key",
-            [](Check& check) {
+            [](auto& check) {
               every_plane(20, [&](Index size_x, Index size_y) {
                 for (const Curve& curve : curves()) {
                   check.equal(curve.recursive(size_x, size_y), curve.sorted(size_x, size_y),
@@ -343,7 +343,7 @@ void plane_laws(EntryBuilder& entry) {
             })
       .once(Kind::invariant, "every column once",
             "Each order of a plane lists every column once: all sides up to 20, all curves",
-            [](Check& check) {
+            [](auto& check) {
               every_plane(20, [&](Index size_x, Index size_y) {
                 for (const Curve& curve : curves()) {
                   const Array<Index> columns = curve.recursive(size_x, size_y);
@@ -356,7 +356,7 @@ void plane_laws(EntryBuilder& entry) {
             })
       .once(Kind::invariant, "planes of one row",
             "With Y = 1 both curves visit x in increasing order, with X = 1 both visit y so: sides up to 300",
-            [](Check& check) {
+            [](auto& check) {
               for (Index side = 1; side <= 300; ++side) {
                 const Array<Index> increasing = raster_plane(side, 1);
                 for (const Plane plane : {hilbert::hilbert_plane_sorted, hilbert::released_xy}) {
@@ -368,7 +368,7 @@ void plane_laws(EntryBuilder& entry) {
       .once(Kind::statistical, "torn planes",
             "Share of steps to a neighbour on 5x7, 6x6, 10x3, 12x12: Hilbert 33/34, 33/35, 27/29, 141/143; "
             "Gray-Morton 14/17, 6/7, 24/29, 120/143. All steps are counted",
-            [](Check& check) {
+            [](auto& check) {
               struct Row {
                 Index size_x, size_y;
                 Rational curve, released;
@@ -392,7 +392,7 @@ void errata(EntryBuilder& entry) {
             "Paper and code coincide on squares of side 1 and 2 and differ on 4 ... 128: the code's order "
             "jumps 2 (4^(k-1) - 1) / 3 times where the curve never does, by up to sqrt((2^(k-1) - 1)^2 + "
             "4^(k-1)) cells",
-            [](Check& check) {
+            [](auto& check) {
               for (Index order = 0; order <= 7; ++order) {
                 const Index side = Index{1} << order, half = side / 2;
                 const auto curve = hilbert::hilbert_plane(side, side);
@@ -413,7 +413,7 @@ void errata(EntryBuilder& entry) {
           Kind::invariant, "steps of the released order",
           "On a square of side 2^k: 4^k / 2 steps (0, 1), (4^k - 1) / 3 steps (1, 0), for j = 1 ... k - 1 2 "
           "* 4^(k-1-j) jumps (2^j - 1, 2^j), no other; so A_1 = (5 * 4^k - 2) / 6 / (4^k - 1): k = 1 ... 7",
-          [](Check& check) {
+          [](auto& check) {
             for (Index order = 1; order <= 7; ++order) {
               const Index cells = Index{1} << (2 * order), side = Index{1} << order;
               std::map<std::pair<Index, Index>, Index> stated{{{0, 1}, cells / 2}, {{1, 0}, (cells - 1) / 3}};
@@ -429,7 +429,7 @@ void errata(EntryBuilder& entry) {
             "The code's option inverse turns the plane by half a turn: its r-th column is XY - 1 minus the "
             "r-th. Columns are still read upwards, so with Z >= 2 it is never the reversed sequence; with Z "
             "= 1 it is on planes of one row and on those with Y = 2 and X odd, nowhere else. Sides up to 20",
-            [](Check& check) {
+            [](auto& check) {
               every_plane(20, [&](Index size_x, Index size_y) {
                 const auto columns = hilbert::released_xy(size_x, size_y);
                 const auto turned = hilbert::released_inverse(size_x, size_y);
@@ -457,7 +457,7 @@ void grid_laws(EntryBuilder& entry) {
           Kind::invariant, "one reset a column",
           "On a square of side 2^k >= 2 and Z >= 2 the order takes XY (Z - 1) steps of length 1 and XY - 1 "
           "of length sqrt((Z - 1)^2 + 1), no other; A_1 and the mean step D follow: k = 1 ... 4, Z = 2 ... 6",
-          [](Check& check) {
+          [](auto& check) {
             for (Index side = 2; side <= 16; side *= 2) {
               for (Index size_z = 2; size_z <= 6; ++size_z) {
                 const auto order = hilbert::gather(hilbert::hilbert_plane(side, side), size_z);
@@ -471,7 +471,7 @@ void grid_laws(EntryBuilder& entry) {
       .once(Kind::invariant, "serpentine keeps the curve's tears only",
             "With every second column read downwards the long steps are those of the plane's curve, one for "
             "one; so A_1 = 1 on squares of side 2^k, and 103/104 on 5 x 7 x 3: sides up to 16, Z = 1 ... 4",
-            [](Check& check) {
+            [](auto& check) {
               every_plane(16, [&](Index size_x, Index size_y) {
                 const auto columns = hilbert::hilbert_plane(size_x, size_y);
                 auto torn = squared_steps(columns, size_y, 1);
@@ -489,7 +489,7 @@ void grid_laws(EntryBuilder& entry) {
             })
       .once(Kind::invariant, "degenerate grids",
             "X = Y = 1 is the identity on z; Z = 1 is the order of the plane: Z up to 50, sides up to 9",
-            [](Check& check) {
+            [](auto& check) {
               for (const Curve& curve : curves()) {
                 for (Index size_z = 1; size_z <= 50; ++size_z) {
                   check.equal(hilbert::gather(curve.recursive(1, 1), size_z), raster_plane(size_z, 1),
@@ -504,7 +504,7 @@ void grid_laws(EntryBuilder& entry) {
       .once(Kind::invariant, "the list of positions is no gather list",
             "Gathering by positions applies the inverse permutation. On 2 x 2 x 2 the lists coincide, on 4 x "
             "4 x 2 they differ at 26 of 32 places (Hilbert) and at 24 (released)",
-            [](Check& check) {
+            [](auto& check) {
               const auto differing = [](const Array<Index>& a, const Array<Index>& b) {
                 Index count = 0;
                 for (Index i = 0; i < a.size(); ++i) count += a(i) != b(i) ? 1 : 0;
@@ -535,7 +535,7 @@ void statistics(EntryBuilder& entry) {
             "On 8 x 8 and 16 x 16, over all pairs of neighbours, the mean distance S in the sequence: rows "
             "9/2 and 17/2, Hilbert 71/14 and 119/12, Gray-Morton 5 and 29/3. Mean step D: rows 1.6746 and "
             "1.8255, Gray-Morton 1.2839 and 1.3561, Z-order 1.4601 and 1.5573, Hilbert 1",
-            [](Check& check) {
+            [](auto& check) {
               using R = Rational;
               const std::vector<Statistics> rows{
                   {"rows", raster_plane, {R(9) / 2, R(17) / 2}, {8, 16}, {"1.6746", "1.8255"}},
@@ -561,7 +561,7 @@ void statistics(EntryBuilder& entry) {
       .once(Kind::statistical, "the reset costs more than the curve gains",
             "Mean step on 16 x 16 x 10: columns along the Hilbert curve 1.8027, Gray-Morton 1.8131, rows "
             "1.852330; layer after layer along the curve 1.0494; serpentine columns 1",
-            [](Check& check) {
+            [](auto& check) {
               const auto curve = hilbert::hilbert_plane(16, 16), rows = raster_plane(16, 16);
               const auto step = [](const Array<Index>& order) { return mean_step(order, 16, 10); };
               check.digits(step(hilbert::gather(curve, 10)), "1.8027", "Hilbert");
@@ -649,7 +649,7 @@ void token_laws(EntryBuilder& entry) {
       Kind::invariant, "routes divide the channels",
       "Three routes for four channels are refused by name; the released code cuts them with a floor and "
       "fails later, on a shape",
-      [](Check& check) {
+      [](auto& check) {
         const auto orders = routes_of(3, 2, 2, 1);
         std::string message;
         try {
@@ -682,7 +682,7 @@ void costs(EntryBuilder& entry) {
       .once(Kind::cost, "cells visited",
             "Walking visits 4^k cells, fewer than 4 max(X, Y)^2, sorting X Y: all sides up to 20. A long "
             "plane of 300 x 2 walks 262,144 cells for 600",
-            [](Check& check) {
+            [](auto& check) {
               const auto walked = [](Index size_x, Index size_y) {
                 visited_cells() = 0;
                 hilbert::plane_by_walk(size_x, size_y, counted_point);
@@ -706,7 +706,7 @@ void costs(EntryBuilder& entry) {
       .once(
           Kind::cost, "no arithmetic on tokens",
           "Gathering, ungathering and the routes move numbers and compute none: no operation is counted",
-          [](Check& check) {
+          [](auto& check) {
             const Array<Counted<double>> tokens({45, 6}, Counted<double>(0.5));
             const auto orders = routes_of(3, 3, 5, 3);
             const auto order = hilbert::gather(hilbert::hilbert_plane(3, 5), 3);
@@ -731,7 +731,7 @@ void listed(Check& check, const Array<Index>& order, std::vector<Index> printed,
 void examples(EntryBuilder& entry) {
   entry
       .example("worked example: planes", "4 x 4 and 3 x 3 by hand",
-               [](Check& check) {
+               [](auto& check) {
                  listed(check, hilbert::hilbert_plane(4, 4),
                         {0, 4, 5, 1, 2, 3, 7, 6, 10, 11, 15, 14, 13, 9, 8, 12}, "Hilbert");
                  listed(check, hilbert::released_xy(4, 4),
@@ -744,7 +744,7 @@ void examples(EntryBuilder& entry) {
                  listed(check, hilbert::released_xy(3, 3), {0, 1, 4, 3, 2, 5, 8, 6, 7}, "Gray-Morton, torn");
                  check.equal(hilbert::gray_morton_key(2, 3, 1), Index{14}, "key of (3, 1)");
                })
-      .example("worked example: voxels", "2 x 2 x 2 and 4 x 4 x 2 by hand", [](Check& check) {
+      .example("worked example: voxels", "2 x 2 x 2 and 4 x 4 x 2 by hand", [](auto& check) {
         listed(check, hilbert::gather(hilbert::hilbert_plane(2, 2), 2), {0, 1, 2, 3, 6, 7, 4, 5}, "Hilbert");
         listed(check, hilbert::gather(hilbert::released_xy(2, 2), 2), {0, 1, 2, 3, 6, 7, 4, 5},
                "Gray-Morton");

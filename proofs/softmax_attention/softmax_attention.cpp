@@ -442,7 +442,7 @@ void real_laws(EntryBuilder& entry) {
       .once(Kind::converges, "a large scale picks the best key",
             "With a unique best key, o - v_best is at most (n - 1) e^(-sigma gap) times the range of the "
             "values",
-            [](Check& check) {
+            [](auto& check) {
               const auto scores = Array<Real50>::vector({Real50(1), Real50(3), Real50("2.5"), Real50(-2)});
               for (Index doubling = 0; doubling < 7; ++doubling) {
                 const Real50 scale = Real50(Index{1} << doubling);
@@ -459,7 +459,7 @@ void real_laws(EntryBuilder& entry) {
       .once(Kind::bound, "published rounding bound of the shifted softmax",
             "float weights differ from the exact ones by at most (n + 2 + 2 (max - min)) u times the largest "
             "weight: \\cite blanchard2021softmax, Theorem 4.3, as quoted there to first order",
-            [](Check& check) {
+            [](auto& check) {
               const Index keys = 33;
               for (Index seed = 1; seed <= 400; ++seed) {
                 std::vector<float> x;
@@ -502,7 +502,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "where a causal mask is anchored",
             "With 2 queries and 3 keys the bottom-right alignment shows the first query two keys, the "
             "top-left one only one: a library changed from one to the other between versions",
-            [](Check& check) {
+            [](auto& check) {
               const auto bottom_right = sa::causal_mask(2, 3), top_left = sa::causal_mask_top_left();
               check.expect(bottom_right(0, 1) && !top_left(0, 1), "first query, second key");
               check.expect(bottom_right(1, 2) && !top_left(1, 2), "second query, third key");
@@ -510,7 +510,7 @@ void errata(EntryBuilder& entry) {
       .once(
           Kind::erratum, "a large negative number is no mask",
           "With -10^9 added instead of a mask, a row without keys reads the mean of all values instead of 0",
-          [](Check& check) {
+          [](auto& check) {
             sa::Problem<double> masked, penalised;
             masked.queries = penalised.queries = 1;
             masked.value = penalised.value = Array<double>({2, 1}, {3.0, 5.0});
@@ -524,7 +524,7 @@ void errata(EntryBuilder& entry) {
           Kind::erratum, "key heads repeated in the other order",
           "floor(h / g) and h mod H_kv pair the 4 query heads with 2 key heads differently: same shapes, "
           "another function",
-          [](Check& check) {
+          [](auto& check) {
             Array<double> query({4, 1, 1}, 1.0), key({2, 1, 1}, 1.0), value({2, 1, 1});
             value(0, 0, 0) = 10;
             value(1, 0, 0) = 20;
@@ -537,7 +537,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "weights rebuilt from log-sum-exp lose digits",
             "e^(s - L) has a relative error that grows with |L|: with scores shifted by 1000, float32 is off "
             "by more than 10^-5 while the two-step form is not",
-            [](Check& check) {
+            [](auto& check) {
               const float s[] = {1000.3F, 1001.1F, 999.7F};
               const float m = s[1];
               float l = 0;
@@ -556,7 +556,7 @@ void degenerate(EntryBuilder& entry) {
       .once(Kind::invariant, "what is masked cannot leak",
             "A NaN in a masked key or value row changes nothing; in a visible row it reaches exactly the "
             "queries that attend to it",
-            [](Check& check) {
+            [](auto& check) {
               const double nan = std::numeric_limits<double>::quiet_NaN();
               const Array<double> query({2, 1}, 1.0);
               Array<double> key({2, 1}, 1.0);
@@ -573,7 +573,7 @@ void degenerate(EntryBuilder& entry) {
               }
             })
       .once(Kind::invariant, "huge scores", "Scores of +-10^4 neither overflow nor underflow the safe forms",
-            [](Check& check) {
+            [](auto& check) {
               sa::Problem<float> in;
               in.queries = 1;
               in.score = [](Index, Index j) { return j == 1 ? 1e4F : -1e4F; };
@@ -646,7 +646,7 @@ void examples(EntryBuilder& entry) {
   entry
       .example(
           "worked example in base 2", "Three tokens, exact fractions, with a trace of the tiles",
-          [](Check& check) {
+          [](auto& check) {
             using X = RationalExp2;
             const auto whole = [](Index a) { return X(a); };
             const auto over = [](Index a, Index b) { return X(a) / X(b); };
@@ -675,7 +675,7 @@ void examples(EntryBuilder& entry) {
             check.equal(sa::safe(in), causal, "causal");
           })
       .example("worked example in base e", "The same tokens with scale 1 / sqrt(2), to 15 digits",
-               [](Check& check) {
+               [](auto& check) {
                  using R = Real50;
                  const auto query = Array<R>::matrix({{1, 0}, {0, 1}, {1, 1}});
                  const auto key = Array<R>::matrix({{1, 0}, {0, 1}, {1, -1}});

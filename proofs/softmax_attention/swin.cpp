@@ -461,7 +461,7 @@ void grids(EntryBuilder& entry) {
             "Every grid of up to 3 x 3 windows of up to 4 x 4 tokens and every shift: a roll brings the "
             "token (y + s, x + s) to (y, x) and is undone by its opposite; window (a, b) holds the tokens (a "
             "M + i, b M + j) in order, and merging undoes cutting",
-            [](Check& check) {
+            [](auto& check) {
               for_each_grid([&](const swin::Grid& grid) {
                 const Array<Index> image = numbered(grid.height, grid.width);
                 const Array<Index> rolled = swin::rolled(image, grid.shift);
@@ -484,7 +484,7 @@ void grids(EntryBuilder& entry) {
             "spans a side: two tokens share a window of the rolled image and a label if and only if no cut "
             "of the shifted grid separates them, and then their offset in the window is their true offset; "
             "without a shift all labels are equal",
-            [](Check& check) {
+            [](auto& check) {
               for_each_grid([&](const swin::Grid& grid) {
                 const auto mask = swin::shared_window(grid);
                 const auto back = [&](Index place, Index size) {
@@ -514,7 +514,7 @@ void grids(EntryBuilder& entry) {
       .once(Kind::invariant, "how many pairs a window admits",
             "A window of the rolled image admits M^4 pairs away from the border, M^2 (s^2 + (M - s)^2) at "
             "the right or bottom edge, and (s^2 + (M - s)^2)^2 in the corner",
-            [](Check& check) {
+            [](auto& check) {
               for_each_grid([&](const swin::Grid& grid) {
                 const Index side = grid.window, cut = side - grid.shift;
                 const Index whole = side * side, seam = grid.shift * grid.shift + cut * cut;
@@ -536,7 +536,7 @@ void grids(EntryBuilder& entry) {
             "Windows of up to 6 x 6 tokens: indices run from 0 to (2 M - 1)^2 - 1, that of a token with "
             "itself is 2 M (M - 1), those of a pair and its reverse add up to 4 M (M - 1), and the offset "
             "(dy, dx) occurs (M - |dy|) (M - |dx|) times",
-            [](Check& check) {
+            [](auto& check) {
               for (Index side = 1; side <= 6; ++side) {
                 const Index sides = 2 * side - 1, tokens = side * side;
                 std::vector<Index> found(static_cast<std::size_t>(sides * sides), 0);
@@ -560,7 +560,7 @@ void grids(EntryBuilder& entry) {
             "Axes of up to 13 tokens: the pieces follow one another and cover the axis; the first has s "
             "tokens, those between M, the last no more than M; where M divides the axis there are N / M + 1 "
             "of them for s > 0, the last with M - s tokens",
-            [](Check& check) {
+            [](auto& check) {
               for (Index size = 1; size <= 13; ++size) {
                 for (Index side = 1; side <= size; ++side) {
                   for (Index shift = 0; shift < side; ++shift) {
@@ -586,7 +586,7 @@ void grids(EntryBuilder& entry) {
           Kind::invariant, "how far two alternating grids reach",
           "Layers until every token of a line of n has reached every other, with shifts 0 and M / 2 in turn: "
           "n / (M / 2) - 1 for M = 4 and n = 8, 16, 32; 15 for M = 7 and n = 56; never without a shift",
-          [](Check& check) {
+          [](auto& check) {
             const auto layers = [](Index size, Index side, Index shift) {
               std::vector<std::set<Index>> seen;
               for (Index t = 0; t < size; ++t) seen.push_back({t});
@@ -743,7 +743,7 @@ void errata(EntryBuilder& entry) {
             "In float32 e^-100 is not 0; a forbidden score that is larger by 100 takes half of the weight, a "
             "NaN is not kept out, and the second version's own scores reach 216 above an allowed one, where "
             "the forbidden tokens take all",
-            [](Check& check) {
+            [](auto& check) {
               check.expect(exp(-100.0F) > 0 && exp(-100.0F) < std::numeric_limits<float>::min(),
                            "e^-100 is subnormal");
               auto in = lonely_corner<float>();
@@ -772,7 +772,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "the fused kernel counts rows for columns",
             "The released kernel that merges windows and rolls numbers window (a, b) a H / M + b: right for "
             "square images, wrong for wide ones, and outside of its input for high ones",
-            [](Check& check) {
+            [](auto& check) {
               const auto windows = [](Index rows, Index columns) {
                 return swin::partitioned(numbered(rows, columns), 2);
               };
@@ -791,7 +791,7 @@ void errata(EntryBuilder& entry) {
             "If one side is no longer than a window, the released code drops the shift and shrinks the "
             "window in both directions: a 2 x 8 image with M = 4, s = 2 becomes four 2 x 2 windows that "
             "never meet, so M >= max(H, W) means full attention for square images only",
-            [](Check& check) {
+            [](auto& check) {
               const swin::Grid grid = swin::fitted(2, 8, 4, 2);
               check.equal(grid.window, Index{2}, "window");
               check.equal(grid.shift, Index{0}, "shift");
@@ -802,7 +802,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "a division in floating point that does no harm",
             "Putting windows together, the released code finds the batch as int(B / (H W / M / M)) in double "
             "precision. Each quotient is an integer below 2^53, so each is exact",
-            [](Check& check) {
+            [](auto& check) {
               for (Index side = 1; side <= 12; ++side) {
                 for (Index rows = 1; rows <= 12; ++rows) {
                   for (Index columns = 1; columns <= 12; ++columns) {
@@ -823,7 +823,7 @@ void degenerate(EntryBuilder& entry) {
       .once(Kind::invariant, "a NaN stays in its window",
             "A NaN in a value reaches exactly the outputs of its own window, in every form, for every token "
             "of a 5 x 7 image with M = 3 and every shift",
-            [](Check& check) {
+            [](auto& check) {
               for (Index shift = 0; shift < 3; ++shift) {
                 const swin::Grid grid = swin::fitted(5, 7, 3, shift);
                 for_each_token(5, 7, [&](Index y, Index x) {
@@ -846,7 +846,7 @@ void degenerate(EntryBuilder& entry) {
       .once(Kind::invariant, "bad input is refused by name",
             "Empty windows, shifts of a whole window, empty images and arrays that do not fit are refused "
             "with the argument, what it is and what was expected",
-            [](Check& check) {
+            [](auto& check) {
               const auto says = [&](const std::string& found, const std::string& expected) {
                 check.expect(found == expected, "\"" + found + "\" instead of \"" + expected + "\"");
               };
@@ -962,7 +962,7 @@ void costs(EntryBuilder& entry) {
 
 void examples(EntryBuilder& entry) {
   entry.example("worked example", "A 4 x 4 image of numbered tokens, M = 2, base-2 weights, exact fractions",
-                [](Check& check) {
+                [](auto& check) {
                   using X = RationalExp2;
                   const auto over = [](Index a, Index b = 1) { return X(a) / X(b); };
                   auto in = lonely_corner<X>();

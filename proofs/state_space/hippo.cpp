@@ -635,7 +635,7 @@ void kernels(EntryBuilder& entry) {
       .once(Kind::converges, "LegT is the Pade approximant of a delay",
             "Read at its oldest point, LegT of order N has the transfer function [N-1/N] of e^{-s}: the "
             "Taylor coefficients 0 ... 2N-1 agree and 2N does not, for N = 1 ... 8",
-            [](Check& check) {
+            [](auto& check) {
               for (Index size = 1; size <= 8; ++size) {
                 const auto lmu = hippo::lmu<Rational>(size);
                 // C (s - A)^{-1} B = -sum over k of s^k C A^{-k-1} B, and the LMU basis reads with all ones.
@@ -723,7 +723,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "only one start and one step are the projection",
             "On 1, 2, -1, 3 with N = 4 the exact step with the cell start gives the projection; the exact "
             "step with the zero start, and every GBT of paper or code with either start, does not",
-            [](Check& check) {
+            [](auto& check) {
               using R = Rational;
               const auto f = Array<R>::vector({R(1), R(2), R(-1), R(3)});
               const auto truth = hippo::legs_integral(4, f);
@@ -777,7 +777,7 @@ void costs(EntryBuilder& entry) {
              "With matrices, weights and steps as data: the dense step N^2 + N multiplications and N^2 "
              "additions; the O(N) step of GBT 6N - 2 multiplications, 7N - 3 additions and N divisions; "
              "forward Euler 3N - 1 and 4N - 2; N = 1 ... 12",
-             [](Check& check) {
+             [](auto& check) {
                using T = Counted<double>;
                for (Index size = 1; size <= 12; ++size) {
                  const auto counted = [&](OperationCounts stated, auto&& step) {
@@ -802,7 +802,7 @@ void costs(EntryBuilder& entry) {
 void examples(EntryBuilder& entry) {
   entry
       .example("worked example of LegS", "1, 2, -1, 3 with N = 4 in all discretisations",
-               [](Check& check) {
+               [](auto& check) {
                  using R = Rational;
                  const auto f = Array<R>::vector({R(1), R(2), R(-1), R(3)});
                  const auto q = [](Index a, Index b) { return R(a) / R(b); };
@@ -851,7 +851,7 @@ void examples(EntryBuilder& entry) {
                })
       .example(
           "worked example of LegT and LagT", "1, 2, -1, 3 with N = 3, bilinear, from 0",
-          [](Check& check) {
+          [](auto& check) {
             using R = Rational;
             const auto f = Array<R>::vector({R(1), R(2), R(-1), R(3)});
             const auto q = [](Index a, Index b) { return R(a) / R(b); };
@@ -872,7 +872,7 @@ void examples(EntryBuilder& entry) {
           })
       .example(
           "printed digits", "The orthonormal state, a gradient's length, and impulses of LegS, LegT and FouT",
-          [](Check& check) {
+          [](auto& check) {
             using R = Real50;
             const auto expect = [&](const Array<R>& values, const std::vector<std::string>& printed) {
               for (std::size_t i = 0; i < printed.size(); ++i) {

@@ -661,7 +661,7 @@ void errata(EntryBuilder& entry) {
             "The paper prints differences of one running sum, the file said to be the same listing the "
             "stable sums. After a strong reset (log a = -60) float32 differences leave the rounding budget "
             "of the stable sums, and log a = -infinity makes them no number",
-            [](Check& check) {
+            [](auto& check) {
               constexpr Index kLength = 64, kReset = 5;
               const auto logs = [&]<class T>(T) {
                 Array<T> all({kLength});
@@ -697,7 +697,7 @@ void errata(EntryBuilder& entry) {
             "The released forward kernel lets no exponent be positive: with a decay of 2 its mask has 1 in "
             "the place of 2. The backward kernel warns of exponentials above the diagonal: with decays of "
             "e^-100 in float32 infinity times 0 is no number, while selecting gives 0",
-            [](Check& check) {
+            [](auto& check) {
               const auto logs = Array<RationalExp2>::vector({RationalExp2(0), RationalExp2(1)});
               const auto sums = ssd::segment_sums(logs);
               check.equal(ssd::mask_of(sums)(1, 0), RationalExp2(2), "mask");
@@ -709,7 +709,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "X, B, C correspond to V, K, Q",
             "The paper's text once names X, B, C in the order Q, K, V (and its feature maps act on K and V). "
             "Read that way it is another function, already on two tokens with two channels",
-            [](Check& check) {
+            [](auto& check) {
               using R = RationalExp2;
               const auto X = Array<R>::matrix({{R(1), R(2)}, {R(3), R(-1)}});
               const auto B = Array<R>::matrix({{R(0), R(1)}, {R(1), R(1)}});
@@ -724,7 +724,7 @@ void errata(EntryBuilder& entry) {
           Kind::erratum, "the cost of the second product",
           "The paper's text gives the product of scores and values as Q x P x N in each chunk of Q tokens; "
           "it is Q x Q x P: one value channel more costs Q (Q + 1) / 2 multiplications, whatever N is",
-          [](Check& check) {
+          [](auto& check) {
             using T = Counted<double>;
             const auto count = [](Index Q, Index N, Index P) {
               const Array<T> queries({Q, N}, T(2.0)), values({Q, P}, T(3.0));
@@ -748,7 +748,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::invariant, "what is not finite does not reach earlier tokens",
             "A NaN in one token reaches its own output and the later ones in all forms, and no earlier one, "
             "of the same chunk or another",
-            [](Check& check) {
+            [](auto& check) {
               const Array<double> ones({5, 1}, 1.0);
               ssd::Input<double> in{ones, ones, ones, Array<double>({5}, 0.5), Array<double>({1, 1}), 0.0};
               in.value(2, 0) = std::numeric_limits<double>::quiet_NaN();
@@ -761,7 +761,7 @@ void traps(EntryBuilder& entry) {
       .once(Kind::erratum, "step lengths and rates in low precision",
             "log(e^x + 1), as one decoding kernel has it, is exactly 0 in float32 at x = -18, where softplus "
             "keeps its digits; a rate of -e^12 overflows float16",
-            [](Check& check) {
+            [](auto& check) {
               check.equal(ssd::step_length_decoding(-18.0F, 0.0F), 0.0F, "decoding");
               const UseRounding rounding(float32_arithmetic());
               const auto truth = ssd::step_length(Bounded<Real50>(-18.0), Bounded<Real50>(0));
@@ -848,7 +848,7 @@ void costs(EntryBuilder& entry) {
             "Discretising n tokens takes n exponentials and n + n d_v multiplications, the skip n d_v "
             "multiplications and additions; a mask from logarithms Q (Q - 1) / 2 exponentials; a softplus "
             "with bias one exponential, one logarithm, two additions and two maxima",
-            [](Check& check) {
+            [](auto& check) {
               using T = Counted<double>;
               const Index tokens = 5, width = 3;
               const Array<T> queries({tokens, 2}, T(2.0)), values({tokens, width}, T(3.0)),
@@ -875,7 +875,7 @@ void costs(EntryBuilder& entry) {
                   .additions = 2, .exponentials = 1, .functions = 1, .comparisons = 2};
               check.expect(counted([&] { ssd::step_length(T(0.5), T(0.25)); }) == softplus, "softplus");
             })
-      .example("golden counts", "The stated costs at two shapes", [=](Check& check) {
+      .example("golden counts", "The stated costs at two shapes", [=](auto& check) {
         const Settings small{{"n", 12}, {"chunk", 4}, {"d_k", 2}, {"d_v", 2}};
         const Settings large{{"n", 1024}, {"chunk", 64}, {"d_k", 64}, {"d_v", 64}};
         check.equal((*chunked.multiplications)(small), Index{278}, "chunked, multiplications");
@@ -892,7 +892,7 @@ void costs(EntryBuilder& entry) {
 
 void examples(EntryBuilder& entry) {
   entry.example(
-      "worked example", "Four tokens, two states: mask, masked matrix, outputs, state", [](Check& check) {
+      "worked example", "Four tokens, two states: mask, masked matrix, outputs, state", [](auto& check) {
         using R = Rational;
         const auto over = [](Index a, Index b) { return R(a) / R(b); };
         const ssd::Input<R> in{Array<R>::matrix({{R(1), R(1)}, {R(2), R(0)}, {R(1), R(1)}, {R(0), R(1)}}),

@@ -457,7 +457,7 @@ void scans(EntryBuilder& entry) {
       .once(Kind::same, "scans of any associative operator",
             "Words under concatenation decide it for every associative operator: for n = 1 ... 70 both scans "
             "turn letters into all prefixes, in their order",
-            [](Check& check) {
+            [](auto& check) {
               for (std::size_t length = 1; length <= 70; ++length) {
                 std::string word;
                 std::vector<std::string> letters;
@@ -474,7 +474,7 @@ void scans(EntryBuilder& entry) {
             })
       .once(Kind::invariant, "joining does not commute",
             "(1/2, 1) and (1/4, 2) join to (1/8, 9/4) in this order and to (1/8, 2) in the other",
-            [](Check& check) {
+            [](auto& check) {
               using R = Rational;
               const s6::Pair<R> x{R(1) / R(2), R(1)}, y{R(1) / R(4), R(2)};
               check.equal(s6::after(x, y).offset, R(R(9) / R(4)), "x then y");
@@ -980,7 +980,7 @@ void costs(EntryBuilder& entry) {
             "2 (m - 1) + n times with m = 2^q: 17 and 22 times for n = 8, 49 and 46 for n = 16. Where n is a "
             "power of two, Blelloch's joins take 6 n - 6 - 2 q multiplications and half as many additions, "
             "since joining an identity is free",
-            [](Check& check) {
+            [](auto& check) {
               for (Index length = 1; length <= 300; ++length) {
                 Index q = 0;
                 while ((Index{1} << q) < length) ++q;
@@ -1018,7 +1018,7 @@ void costs(EntryBuilder& entry) {
       .once(Kind::depth, "depths of the scans",
             "For n = 1 ... 300 Hillis-Steele is ceil(log2 n) joins deep and Blelloch, for n from 2 on, "
             "floor(log2 n) + floor(log2(2 n / 3)) + 1: twice as many when n is a power of two",
-            [](Check& check) {
+            [](auto& check) {
               const auto deeper = [](Index a, Index b) { return 1 + std::max(a, b); };
               const auto floor_log2 = [](Index x) {
                 Index k = 0;
@@ -1056,7 +1056,7 @@ void errata(EntryBuilder& entry) {
             "3.78068966697464, the released code at 12.1262012555606. Two Euler steps 0.3 and 0.7 differ "
             "from one step of 1 by -0.0334317729028549 at A = -1.5, B = 3/5, u = 2/7. At the extreme of the "
             "initialisation, A = -16 and Delta = 0.1, zero-order hold writes 0.498815 of what Euler writes",
-            [](Check& check) {
+            [](auto& check) {
               using R = Real50;
               const Array<R> s({4, 1}, {R(-2), R(0), R("1.5"), R(3)}), u({4, 1}, {R(1), R(2), R(-1), R(4)});
               const auto rnn = gated_rnn(s6::step_lengths(s, Array<R>({1})), u);
@@ -1073,7 +1073,7 @@ void errata(EntryBuilder& entry) {
             "The code draws the logarithm of the first step uniformly, so its median is 0.01; the paper says "
             "uniform steps, whose median is 0.0505. The floor of 1/10000 never acts, since no step starts "
             "below 1/1000. The rates are -1, ..., -N, the eigenvalues of S4D-Real",
-            [](Check& check) {
+            [](auto& check) {
               using R = Bounded<Real50>;
               const auto half = R(R(1) / R(2));
               check.equal(s4d::SoftplusTransform::value(s6::initial_bias(half)), R(R(1) / R(100)), "median");
@@ -1092,7 +1092,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::erratum, "softplus in a decoding kernel",
             "log(e^x + 1) is exactly 0 in float32 at x = -17, where softplus keeps its digits, and not yet "
             "at x = -16",
-            [](Check& check) {
+            [](auto& check) {
               check.equal(s6::softplus_by_logarithm(-17.0F), 0.0F, "by logarithm");
               check.expect(s6::softplus_by_logarithm(-16.0F) > 0, "one higher");
               const float kept = s4d::SoftplusTransform::value(-17.0F);
@@ -1104,7 +1104,7 @@ void errata(EntryBuilder& entry) {
             "At A = -16 and Delta = 0.1 the product of the decays leaves the normal numbers of float32 after "
             "55 tokens, and 80 tokens by division are no number; both scans and the chunks stay within the "
             "rounding budget",
-            [](Check& check) {
+            [](auto& check) {
               constexpr Index kLength = 80;
               const auto input = [&]<class T>(T) {
                 return single(std::vector<T>(kLength, T(double{0.1F})), T(-16.0), T(1.0), T(1.0), T(0));
@@ -1130,7 +1130,7 @@ void errata(EntryBuilder& entry) {
       .once(Kind::invariant, "bad input is refused",
             "A negative step, a growing rate, groups that do not divide the channels, a chunk of no tokens "
             "and shapes that do not fit are refused by name",
-            [](Check& check) {
+            [](auto& check) {
               const auto good = single<double>({0.5, 0.25}, -1, 1, 1, 0);
               auto bad = good;
               bad.step(1, 0) = -0.25;
@@ -1176,7 +1176,7 @@ void examples(EntryBuilder& entry) {
   entry
       .example(
           "worked example of the scan", "Four pairs of fractions, by hand",
-          [](Check& check) {
+          [](auto& check) {
             using R = Rational;
             const auto f = [](int a, int b) { return R(R(a) / R(b)); };
             std::vector<s6::Pair<R>> p{{f(1, 2), R(1)}, {f(1, 4), R(2)}, {f(1, 2), R(3)}, {f(3, 4), R(4)}};
@@ -1196,7 +1196,7 @@ void examples(EntryBuilder& entry) {
             check.equal(s6::after(p[2], p[3]).offset, f(25, 4), "first round, last token");
           })
       .example("worked example of the mixer", "Three tokens, one channel, two states, both discretisations",
-               [](Check& check) {
+               [](auto& check) {
                  using R = Real50;
                  s6::Input<R> in{Array<R>({3, 1}, {R(1), R(2), R(-1)}),
                                  s6::step_lengths(Array<R>({3, 1}, {R(0), R(1), R(-1)}), Array<R>({1})),

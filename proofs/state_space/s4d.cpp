@@ -375,7 +375,7 @@ void against_legs(EntryBuilder& entry) {
       .once(Kind::invariant, "equal exactly at 0 ... N-1",
             "Diagonal LegS and LegS have equal transfer functions at s in {0, ..., N+2, 1/2, 7/3} if and "
             "only if s is one of 0, ..., N-1; N = 1 ... 8",
-            [](Check& check) {
+            [](auto& check) {
               for (Index size = 1; size <= 8; ++size) {
                 std::vector<Rational> places{Rational(1) / Rational(2), Rational(7) / Rational(3)};
                 for (Index s = 0; s <= size + 2; ++s) places.emplace_back(s);
@@ -555,7 +555,7 @@ void initialisations(EntryBuilder& entry) {
             "omega_0 - N^2/pi is -0.521250, -0.523451, -0.523590 for N = 16, 64, 256 and tends to -pi/6: the "
             "constant 0.5236 of the conjecture enters with a minus sign. Decided by the sign of the "
             "decreasing arctan sum at both ends of the printed digit",
-            [](Check& check) {
+            [](auto& check) {
               using R = Real50;
               const std::vector<std::pair<Index, std::string>> table{
                   {16, "-0.521250"}, {64, "-0.523451"}, {256, "-0.523590"}};
@@ -573,7 +573,7 @@ void initialisations(EntryBuilder& entry) {
             "The logarithm of the step has the mean -4.60517 and the variance log(100)^2 / 12. By "
             "Hoeffding's inequality 130000 samples leave 1/100 of the range with a chance below 1e-10, for "
             "the mean and for the square of the distance from it",
-            [](Check& check) {
+            [](auto& check) {
               // 2 exp(-2 m t^2) < 1e-10 / 2 with t = 1/100 holds from m = log(4e10) / (2 t^2) = 122061 on.
               constexpr Index kSamples = 130000;
               const double low = std::log(1e-3), range = std::log(1e-1) - low;
@@ -633,7 +633,7 @@ void convergence(EntryBuilder& entry) {
              "The largest distance of the ZOH kernels, over the largest value, 512 lags: with Delta = 1/10 "
              "and the read-out e_0 0.22541 and 0.04406 for N = 16 and 64, with e_3 0.45875 and 0.07845; with "
              "Delta = 1/100 and e_0 0.70957 and 0.27697. Computed with 50 digits",
-             [](Check& check) {
+             [](auto& check) {
                struct Line {
                  Index row;
                  Index inverse_step;
@@ -679,7 +679,7 @@ void costs(EntryBuilder& entry) {
 void examples(EntryBuilder& entry) {
   entry
       .example("worked example", "S4D-Lin with N = 4, Delta = 1/8, 8 lags; DSS with the same numbers",
-               [](Check& check) {
+               [](auto& check) {
                  using R = Real50;
                  const auto expect = [&](const Array<R>& K, const std::vector<std::string>& printed) {
                    for (std::size_t l = 0; l < printed.size(); ++l) {
@@ -702,7 +702,7 @@ void examples(EntryBuilder& entry) {
                          "-0.276660520157609", "-0.248523751018050"});
                })
       .example("worked example of S4D-LegS", "N = 4: the dense kernel, the diagonal data, and N = 64",
-               [](Check& check) {
+               [](auto& check) {
                  using R = Real50;
                  using Q = Rational;
                  const auto K = hippo::kernel(hippo::bilinear(s4d::legs_normal<Q>(4), Q(Q(1) / Q(8))),

@@ -152,8 +152,8 @@ class FastPath(unittest.TestCase):
         self.assertEqual(rows, [["Delta", "fraction of budget", 2, 0.5]])
 
     def test_laws_of_the_fast_path_are_listed_and_no_others(self):
-        records = [{"entry": "swin", "kind": kind, "statement": kind, "cases": 3, "comparisons": 9, "worst_fraction": 0.5,
-                    "holds": True} for kind in ("fast", "same")]
+        records = [{"entry": "swin", "kind": kind, "law": kind, "statement": kind, "cases": 3, "comparisons": 9,
+                    "worst_fraction": 0.5, "holds": True} for kind in ("fast", "same")]
         rows = self._rows(fast_path.study(self.folder / "none", self.folder, records), "Laws")
         self.assertEqual(rows, [["swin", "fast", 3, 9, 0.5, "yes"]])
 

@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "proofs/engine/convert.hpp"
+#include "reference/scalar/lmul.hpp"
 #include "tools/etalon/commands.hpp"
 #include "tools/etalon/common.hpp"
 #include "tools/etalon/given.hpp"

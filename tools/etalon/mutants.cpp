@@ -10,10 +10,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <memory>
+#include <thread>
 
 #include "proofs/engine/detection.hpp"
 #include "tools/etalon/commands.hpp"
@@ -86,16 +89,30 @@ nlohmann::json json_from(const Mutant& mutant, const std::vector<std::string>& a
   return json;
 }
 
-/// Calls `work` for each item, two at a time, and `take` with the results in order.
+/// Calls `work` for each item, as many at a time as there are cores, and `take` with the results in order.
 template <class Item, class Work, class Take>
-void two_at_a_time(const std::vector<Item>& items, const Work& work, const Take& take) {
-  std::future<decltype(work(items.front()))> running;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    auto next = std::async(std::launch::async, work, std::cref(items[i]));
-    if (i > 0) take(items[i - 1], running.get());
-    running = std::move(next);
+void in_parallel(const std::vector<Item>& items, const Work& work, const Take& take) {
+  std::vector<std::promise<decltype(work(items.front()))>> results(items.size());
+  std::atomic<std::size_t> next = 0;
+  const auto work_on = [&] {
+    for (std::size_t i = next++; i < items.size(); i = next++) {
+      try {
+        results[i].set_value(work(items[i]));
+      } catch (...) {
+        results[i].set_exception(std::current_exception());
+      }
+    }
+  };
+  std::vector<std::future<void>> workers;
+  for (unsigned core = 0; core < std::max(1u, std::thread::hardware_concurrency()); ++core) {
+    workers.push_back(std::async(std::launch::async, work_on));
   }
-  if (!items.empty()) take(items.back(), running.get());
+  try {
+    for (std::size_t i = 0; i < items.size(); ++i) take(items[i], results[i].get_future().get());
+  } catch (...) {
+    next = items.size();  // the workers end with what they are at
+    throw;
+  }
 }
 
 // ---- finding mutants ---------------------------------------------------------------------------
@@ -170,27 +187,28 @@ int run_laws(const std::vector<Mutant>& mutants, JsonLines& json) {
   const bool talks = !json.owns_standard_output();
   ProgressBar bar;
   long done = 0, survivors = 0;
-  for (const std::vector<Mutant>& group : by_entry(mutants)) {
-    if (talks) fmt::print("{}\n", group.front().entry);
-    long caught = 0;
-    bar.show(done, static_cast<long>(mutants.size()), group.front().entry);
-    two_at_a_time(
-        group, [](const Mutant& mutant) { return json_from(mutant, {}); },
-        [&](const Mutant& mutant, const nlohmann::json& verdict) {
-          nlohmann::json record = verdict;
-          record["entry"] = mutant.entry;
-          record["mutant"] = mutant.name;
-          record["caught"] = verdict.value("caught", false);
-          caught += record["caught"] ? 1 : 0;
-          bar.clear();
-          json.write(record);
-          if (talks) print_verdict(mutant, record);
-          bar.show(++done, static_cast<long>(mutants.size()), mutant.entry);
-        });
-    bar.clear();
-    const long seeded = static_cast<long>(group.size());
-    survivors += seeded - caught;
-    if (talks) fmt::print("  {} of {} caught\n", caught, seeded);
+  std::map<std::string, long> seeded, caught;
+  for (const Mutant& mutant : mutants) ++seeded[mutant.entry];
+  std::string entry;
+  bar.show(0, static_cast<long>(mutants.size()), mutants.front().entry);
+  in_parallel(
+      mutants, [](const Mutant& mutant) { return json_from(mutant, {}); },
+      [&](const Mutant& mutant, nlohmann::json record) {
+        record["entry"] = mutant.entry;
+        record["mutant"] = mutant.name;
+        record["caught"] = record.value("caught", false);
+        caught[mutant.entry] += record["caught"] ? 1 : 0;
+        survivors += record["caught"] ? 0 : 1;
+        bar.clear();
+        json.write(record);
+        if (talks && mutant.entry != entry) fmt::print("{}\n", mutant.entry);
+        entry = mutant.entry;
+        if (talks) print_verdict(mutant, record);
+        bar.show(++done, static_cast<long>(mutants.size()), mutant.entry);
+      });
+  bar.clear();
+  if (talks) {
+    for (const auto& [name, count] : seeded) fmt::print("{}: {} of {} caught\n", name, caught[name], count);
   }
   return survivors == 0 ? kGood : kLawFailed;
 }
@@ -255,24 +273,13 @@ std::int64_t operations_of(const Entry& entry, const Case& one) {
   return scope.counts().total();
 }
 
-/// What each mutant gives for a case. One that crashes refuses all forms: nobody could have missed that.
-std::vector<CaseOutputs> outputs_of(const Entry& entry, const Case& one, const std::vector<Mutant>& mutants) {
-  std::vector<CaseOutputs> outputs;
-  two_at_a_time(
-      mutants,
-      [&](const Mutant& mutant) {
-        return json_from(mutant, {"--outputs", to_string(one)});
-      },
-      [&](const Mutant&, const nlohmann::json& given) {
-        if (!given.contains("failure")) {
-          outputs.push_back(case_outputs(given));
-          return;
-        }
-        CaseOutputs crash;
-        for (const Form& form : entry.forms) crash.refusals[form.name] = given["failure"];
-        outputs.push_back(crash);
-      });
-  return outputs;
+/// What a mutant gives for a case. One that crashes refuses all forms: nobody could have missed that.
+CaseOutputs outputs_of(const Entry& entry, const Case& one, const Mutant& mutant) {
+  const nlohmann::json given = json_from(mutant, {"--outputs", to_string(one)});
+  if (!given.contains("failure")) return case_outputs(given);
+  CaseOutputs crash;
+  for (const Form& form : entry.forms) crash.refusals[form.name] = given["failure"];
+  return crash;
 }
 
 nlohmann::json detection_record(const Entry& entry, const Case& one, std::string_view profile,
@@ -286,45 +293,70 @@ nlohmann::json detection_record(const Entry& entry, const Case& one, std::string
           {"not_excluded", unseen}};
 }
 
-/// Which mutants a case excludes, one record a profile.
-void detect(const Entry& entry, const Case& one, const std::vector<Mutant>& mutants, JsonLines& json) {
-  const std::vector<CaseOutputs> outputs = outputs_of(entry, one, mutants);
-  const Detection detection(entry, one);
-  const std::vector<std::string_view> profiles(kDetectionProfiles.begin(), kDetectionProfiles.end());
-  two_at_a_time(
-      profiles, [&](std::string_view profile) { return detection.excluded(profile, outputs); },
-      [&](std::string_view profile, const std::vector<bool>& excluded) {
-        const nlohmann::json record = detection_record(entry, one, profile, mutants, excluded);
-        json.write(record);
-        if (json.owns_standard_output()) return;
-        const auto unseen = record["not_excluded"].get<std::vector<std::string>>();
-        fmt::print("  {:24} {:2} of {:2} excluded{}\n", profile, mutants.size() - unseen.size(),
-                   mutants.size(), unseen.empty() ? "" : "; could not have seen " + listed(unseen));
-        std::fflush(stdout);
-      });
+/// One case of an entry, and the mutants that are asked about it.
+struct Question {
+  const Entry* entry;
+  Case one;
+  std::vector<Mutant> mutants;
+};
+
+struct Answer {
+  std::int64_t operations = 0;
+  std::vector<nlohmann::json> records;  // one a profile; none when there are too many operations
+};
+
+Answer answer_to(const Question& question) {
+  const Entry& entry = *question.entry;
+  Answer answer{operations_of(entry, question.one), {}};
+  if (answer.operations > kMostOperations) return answer;
+  std::vector<CaseOutputs> outputs;
+  for (const Mutant& mutant : question.mutants) outputs.push_back(outputs_of(entry, question.one, mutant));
+  const Detection detection(entry, question.one);
+  for (const std::string_view profile : kDetectionProfiles) {
+    answer.records.push_back(detection_record(entry, question.one, profile, question.mutants,
+                                              detection.excluded(profile, outputs)));
+  }
+  return answer;
+}
+
+std::vector<Question> questions_about(const std::vector<Mutant>& mutants) {
+  std::vector<Question> questions;
+  for (const std::vector<Mutant>& group : by_entry(mutants)) {
+    const Entry& entry = Registry::instance().entry(group.front().entry);
+    if (!has_budgets(entry)) continue;  // no outputs that a budget belongs to
+    for (const Case& one : detection_cases(entry)) questions.push_back({&entry, one, group});
+  }
+  return questions;
+}
+
+void print_answer(const Question& question, const Answer& answer) {
+  fmt::print("{}, {}\n", question.entry->name, to_string(question.one));
+  if (answer.records.empty()) {
+    fmt::print("  left out: {} operations, at most {} are looked at\n", answer.operations, kMostOperations);
+  }
+  for (const nlohmann::json& record : answer.records) {
+    const auto unseen = record["not_excluded"].get<std::vector<std::string>>();
+    const std::size_t seeded = question.mutants.size();
+    fmt::print("  {:24} {:2} of {:2} excluded{}\n", record["profile"].get<std::string>(),
+               seeded - unseen.size(), seeded,
+               unseen.empty() ? "" : "; could not have seen " + listed(unseen));
+  }
+  std::fflush(stdout);
 }
 
 int run_detection(const std::vector<Mutant>& mutants, JsonLines& json) {
+  const std::vector<Question> questions = questions_about(mutants);
   ProgressBar bar;
   long done = 0;
-  for (const std::vector<Mutant>& group : by_entry(mutants)) {
-    const Entry& entry = Registry::instance().entry(group.front().entry);
-    bar.show(done, static_cast<long>(mutants.size()), entry.name);
-    done += static_cast<long>(group.size());
-    if (!has_budgets(entry)) continue;  // no outputs that a budget belongs to
-    for (const Case& one : detection_cases(entry)) {
-      bar.clear();
-      if (!json.owns_standard_output()) fmt::print("{}, {}\n", entry.name, to_string(one));
-      bar.show(done, static_cast<long>(mutants.size()), entry.name + ", " + to_string(one));
-      const std::int64_t operations = operations_of(entry, one);
-      if (operations > kMostOperations) {
-        if (!json.owns_standard_output())
-          fmt::print("  left out: {} operations, at most {} are looked at\n", operations, kMostOperations);
-        continue;
-      }
-      detect(entry, one, group, json);
-    }
-  }
+  bar.show(0, static_cast<long>(questions.size()), "asking");
+  in_parallel(questions, answer_to, [&](const Question& question, const Answer& answer) {
+    bar.clear();
+    for (const nlohmann::json& record : answer.records) json.write(record);
+    if (!json.owns_standard_output()) print_answer(question, answer);
+    bar.show(++done, static_cast<long>(questions.size()),
+             question.entry->name + ", " + to_string(question.one));
+  });
+  bar.clear();
   return kGood;
 }
 

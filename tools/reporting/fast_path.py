@@ -25,7 +25,9 @@ def budgets(tests):
 def _budget_blocks(tests):
     rows = budgets(tests)
     if not rows:
-        return [{"kind": "text", "text": "The tests of the fast path were not run, so nothing is said of its errors."}]
+        return [{"kind": "text", "text":
+                 "The tests of the fast path were not run: they look at more shapes and values than its laws, and tools/test "
+                 "builds them. After that tools/report shows each of their cases."}]
     worst = {}
     for core, _, what, fraction in rows:
         key = core, what
@@ -54,12 +56,19 @@ def _law_blocks(records):
     laws = [record for record in records if record["kind"] == "fast"]
     if not laws:
         return [{"kind": "text", "text": "No law of the fast path was decided."}]
-    return [{"kind": "table", "title": "Laws: each mixer against the core that serves it",
-             "note": "The text of the mixer is read in double on inputs that are numbers of float32; shapes and values are "
-                     "drawn. The fraction is the largest error over its derived budget.",
-             "columns": ["algorithm", "law", "cases", "numbers compared", "largest fraction", "holds"],
-             "rows": [[record["entry"].replace("_", " "), record["statement"], record["cases"], record["comparisons"],
-                       record["worst_fraction"], "yes" if record["holds"] else "no"] for record in laws]}]
+    return [
+        {"kind": "table", "title": "Laws: each mixer against the core that serves it",
+         "note": "The text of the mixer is read in double on inputs that are numbers of float32; shapes and values are "
+                 "drawn. The fraction is the largest error over its derived budget.",
+         "columns": ["algorithm", "law", "cases", "numbers compared", "largest fraction", "holds"],
+         "rows": [[record["entry"].replace("_", " "), record["statement"], record["cases"], record["comparisons"],
+                   record["worst_fraction"], "yes" if record["holds"] else "no"] for record in laws]},
+        {"kind": "plot", "title": "Fractions of budgets, law by law", "type": "bar", "note": "The same numbers.",
+         "x": {"label": "algorithm and law"}, "y": {"label": "largest error over budget"},
+         "series": [{"name": "largest fraction",
+                     "x": [f"{record['entry'].replace('_', ' ')}: {record['law'].removeprefix('fast: ')}" for record in laws],
+                     "y": [record["worst_fraction"] for record in laws]}]},
+    ]
 
 
 def _medians(record):
