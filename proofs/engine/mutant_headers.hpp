@@ -49,12 +49,12 @@ void arrays() {
 
 template <class T>
 void numbers() {
-  T x(1), y(std::int64_t{2}), z(0.5);
+  T x(1), y(std::int64_t{2}), z = x;
   x = -x, x += y, x -= y, x *= z, z = x + y - x * z;
   x == y;
   stored(x), finite(x);
   if constexpr (Field<T>) x /= y, z = x / y;
-  if constexpr (OrderedField<T>) x<y, x> y, x <= y, x >= y, maximum(x, y);
+  if constexpr (OrderedField<T>) (x < y), (x > y), (x <= y), (x >= y), maximum(x, y);
   if constexpr (Exponential<T>) exp(x);
   if constexpr (Real<T>) expm1(x), log(x), log1p(x), sqrt(x), sin(x), cos(x), atan(x), tanh(x);
   Complex<T> w(x, y);
