@@ -49,9 +49,10 @@ add_custom_command(
 find_program(ETALON_GOLD ld.gold DOC "What links the mutants")
 set(mutant_link -no-pie $<$<BOOL:${ETALON_GOLD}>:-fuse-ld=gold>)
 
-# etalon_mutant_program(ENTRY_FILE FOLDER TEXT GROUP): the entry with the text of that folder, and a main. In the group
-# `mutant` its forms are compiled, and judged by the laws of the true entry. A fault that only a law which calls the text
-# itself can see says in "laws" which of them are compiled with it: those in one arithmetic, or the fixed ones.
+# etalon_mutant_program(ENTRY_FILE FOLDER TEXT GROUP): the entry with the text of that folder, and a main; `program` is
+# set to its path. In the group `mutant` the forms are compiled, and judged by the laws of the true entry. A fault that
+# these cannot see says in "laws" what is compiled beside: gradients of the forms, or, where only a law that calls the
+# text itself sees it, the laws in one arithmetic, or the fixed ones.
 function(etalon_mutant_program entry_file folder text group)
   etalon_entry_source(${entry_file} ${group} source)
   set(program ${folder}/mutant)
@@ -72,8 +73,8 @@ function(etalon_mutant_program entry_file folder text group)
   add_custom_command(
     OUTPUT ${program}
     COMMAND ${ETALON_MUTANT_COMPILER} ${mutant_link} $<TARGET_OBJECTS:etalon_mutant_main> ${object} -o ${program}
-            ${precompiled_library} -Wl,--no-as-needed -Wl,-rpath,${CMAKE_LIBRARY_OUTPUT_DIRECTORY} $<TARGET_FILE:etalon_entries>
-            $<TARGET_FILE:etalon_runner> $<TARGET_FILE:etalon_engine> ${MPFR_LIBRARY} ${GMP_LIBRARY}
+            ${precompiled_library} -Wl,--no-as-needed -Wl,-rpath,${CMAKE_LIBRARY_OUTPUT_DIRECTORY}
+            $<TARGET_FILE:etalon_entries> $<TARGET_FILE:etalon_runner> $<TARGET_FILE:etalon_engine> ${MPFR_LIBRARY} ${GMP_LIBRARY}
             $<TARGET_FILE:rapidcheck>
     DEPENDS ${object} ${precompiled_library} $<TARGET_OBJECTS:etalon_mutant_main> etalon_runner
     COMMENT "Linking ${program}"

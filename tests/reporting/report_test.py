@@ -154,8 +154,10 @@ class FastPath(unittest.TestCase):
     def test_laws_of_the_fast_path_are_listed_and_no_others(self):
         records = [{"entry": "swin", "kind": kind, "law": kind, "statement": kind, "cases": 3, "comparisons": 9,
                     "worst_fraction": 0.5, "holds": True} for kind in ("fast", "same")]
-        rows = self._rows(fast_path.study(self.folder / "none", self.folder, records), "Laws")
-        self.assertEqual(rows, [["swin", "fast", 3, 9, 0.5, "yes"]])
+        page = fast_path.study(self.folder / "none", self.folder, records)
+        self.assertEqual(self._rows(page, "Laws"), [["swin", "fast", 3, 9, 0.5, "yes"]])
+        plot = next(block for block in page["blocks"] if block["kind"] == "plot")
+        self.assertEqual((plot["series"][0]["x"], plot["series"][0]["y"]), (["swin: fast"], [0.5]))
 
     def test_rates_are_divided_by_that_of_sgemm_and_the_newest_record_counts(self):
         for day, flops in ((1, 5e9), (2, 6e9)):

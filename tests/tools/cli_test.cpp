@@ -289,7 +289,8 @@ TEST_F(Cli, AnInterruptLeavesCompleteLines) {
 TEST_F(Cli, ScaleComparesCountsWithWhatIsStated) {
   const Result result = run_false({"scale", "false_law", "--json", "-"});
   EXPECT_EQ(result.status, 1);
-  const std::vector<nlohmann::json> lines = json_lines(result.out);
+  std::vector<nlohmann::json> lines = json_lines(result.out);
+  std::erase_if(lines, [](const nlohmann::json& record) { return record.contains("left_out"); });
   ASSERT_EQ(lines.size(), 4U) << "two forms at two sizes";
   for (const nlohmann::json& record : lines) {
     const int n = record.at("settings").at("n");
@@ -302,6 +303,17 @@ TEST_F(Cli, ScaleComparesCountsWithWhatIsStated) {
   }
   EXPECT_EQ(lines.front().at("stated").at("additions"), (nlohmann::json{{"text", "n - 1"}, {"value", 2}}));
   EXPECT_NE(run_false({"scale", "false_law"}).out.find("additions: counted 2, stated n = 3"),
+            std::string::npos);
+}
+
+TEST_F(Cli, ScaleSaysWhatItLeavesOut) {
+  std::vector<nlohmann::json> lines = json_lines(run_false({"scale", "false_law", "--json", "-"}).out);
+  std::erase_if(lines, [](const nlohmann::json& record) { return !record.contains("left_out"); });
+  ASSERT_EQ(lines.size(), 2U) << "two forms at a size of more than 10^9 operations";
+  EXPECT_EQ(lines.front().at("left_out"), 1'000'000'001);
+  EXPECT_FALSE(lines.front().contains("matches")) << "nothing was compared";
+  EXPECT_NE(run_false({"scale", "false_law"})
+                .out.find("left out: 1000000001 operations, at most 1000000000 are counted"),
             std::string::npos);
 }
 

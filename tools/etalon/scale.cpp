@@ -16,7 +16,7 @@ namespace etalon {
 namespace {
 
 /// A counted run takes some nanoseconds for each operation: a point that states more than this many is left
-/// out.
+/// out, and its record says so.
 constexpr std::int64_t kMostCounted = 1'000'000'000;
 
 /// A traced run takes about a hundred bytes and a tenth of a microsecond for each operation: beyond this many
@@ -128,12 +128,23 @@ void compare_with_stated(const Point& point, nlohmann::json& record) {
   record["matches"] = matches;
 }
 
+nlohmann::json named(const Point& point) {
+  return {{"entry", point.entry->name},
+          {"form", point.cost->form},
+          {"curve", point.curve},
+          {"settings", point.settings}};
+}
+
+/// The record of a point that is not counted: it has `left_out`, the stated operations, instead of counts.
+nlohmann::json left_out(const Point& point, std::int64_t stated) {
+  nlohmann::json record = named(point);
+  record["left_out"] = stated;
+  return record;
+}
+
 nlohmann::json measured(const Point& point) {
   const Form& form = point.entry->form(point.cost->form);
-  nlohmann::json record{{"entry", point.entry->name},
-                        {"form", form.name},
-                        {"curve", point.curve},
-                        {"settings", point.settings}};
+  nlohmann::json record = named(point);
   count(point, form, record);
   trace(point, form, record);
   time(point, form, record);
@@ -189,22 +200,20 @@ int scale(const std::vector<std::string>& names, const std::string& json_path) {
     bar.show(done++, static_cast<long>(points.size()),
              point.entry->name + ": " + point.cost->form + " " + settings_text(point.settings));
     const std::int64_t stated = stated_operations(point);
-    nlohmann::json record;
-    if (stated <= kMostCounted) {
-      record = measured(point);
-      json.write(record);
-      if (!record["matches"]) status = kLawFailed;
-    }
+    const bool is_counted = stated <= kMostCounted;
+    const nlohmann::json record = is_counted ? measured(point) : left_out(point, stated);
     bar.clear();
+    json.write(record);
+    if (is_counted && !record["matches"]) status = kLawFailed;
     if (json.owns_standard_output()) continue;
     const std::string title = point.entry->name + ", " + point.curve;
     if (title != group) fmt::print("{}\n", title);
     group = title;
-    if (record.is_null()) {
+    if (is_counted) {
+      print(point, record);
+    } else {
       fmt::print("  {:12} {:40} left out: {} operations, at most {} are counted\n", point.cost->form,
                  settings_text(point.settings), stated, kMostCounted);
-    } else {
-      print(point, record);
     }
   }
   return status;

@@ -13,7 +13,8 @@ class Data:
 
     entries: list = field(default_factory=list)  # etalon list
     records: list = field(default_factory=list)  # etalon verify
-    scale: list = field(default_factory=list)  # etalon scale
+    scale: list = field(default_factory=list)  # etalon scale, what it counted
+    left_out: list = field(default_factory=list)  # etalon scale, points that state too many operations to count
     mutants: list = field(default_factory=list)  # etalon mutants
     detection: list = field(default_factory=list)  # etalon mutants --detection
     faults: dict = field(default_factory=dict)  # what each seeded fault is: entry -> mutant -> words
@@ -62,10 +63,12 @@ def load(folder, proofs=None):
     records = _objects(folder / "records.jsonl")
     if not records:
         raise FileNotFoundError(f"{folder / 'records.jsonl'}: no records; run etalon verify --json first")
+    scale = _objects(folder / "scale.jsonl")
     return Data(
         entries=_object(folder / "list.json").get("entries", []),
         records=records,
-        scale=_objects(folder / "scale.jsonl"),
+        scale=[row for row in scale if "left_out" not in row],
+        left_out=[row for row in scale if "left_out" in row],
         mutants=_objects(folder / "mutants.jsonl"),
         detection=_objects(folder / "detection.jsonl"),
         faults=describe_faults(proofs) if proofs else {},

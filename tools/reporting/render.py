@@ -130,6 +130,7 @@ class Site:
             plots.append({"id": "operations-" + formats.slug(name), "entry": name, "title": title,
                           "note": scaling.settings_text(made[0]["fixed"]), "drawn": drawn})
         self._write("scaling.html", "scaling.html.j2", "scaling", overlay=scaling.overlay(self.data), plots=plots,
+                    left_out=[{**row, "sizes": scaling.settings_text(row["settings"])} for row in self.data.left_out],
                     has_plots=True)
 
     def study_pages(self):
